@@ -1,0 +1,58 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.cli;
+
+import java.io.PrintWriter;
+import java.time.Clock;
+import java.util.Map;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/**
+ * {@code bin/mailflow}: asks the policy before mail does. Prints for people by default, {@code --json} for programs;
+ * exit 0 good, 1 the answer is no, 2 usage.
+ */
+@Command(
+        name = "mailflow",
+        description = "Checks a mail-flow policy and explains what it does with a message.",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        synopsisSubcommandLabel = "COMMAND",
+        commandListHeading = "%nCommands:%n",
+        exitCodeListHeading = "%nExit codes:%n",
+        exitCodeList = {"0:good", "1:the answer is no", "2:wrong usage"})
+public final class Mailflow implements Runnable {
+    /** The answer is no. */
+    static final int NO = 1;
+
+    @Spec
+    private CommandSpec spec;
+
+    @Override
+    public void run() {
+        throw new CommandLine.ParameterException(spec.commandLine(), "Missing command");
+    }
+
+    /**
+     * The command line over the given surroundings.
+     *
+     * @param environment for {@code ${env:NAME}} in policies
+     */
+    public static CommandLine commandLine(Map<String, String> environment, Clock clock) {
+        CommandLine commandLine = new CommandLine(new Mailflow());
+        commandLine.addSubcommand(new CheckCommand(environment, clock));
+        commandLine.addSubcommand(new ExplainCommand(environment, clock));
+        commandLine.setExecutionExceptionHandler((error, where, parsed) -> {
+            PrintWriter err = where.getErr();
+            err.println("mailflow: " + (error.getMessage() == null ? error.toString() : error.getMessage()));
+            return NO;
+        });
+        return commandLine;
+    }
+
+    public static void main(String[] args) {
+        System.exit(commandLine(System.getenv(), Clock.systemUTC()).execute(args));
+    }
+}

@@ -1,0 +1,142 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery;
+
+import java.net.InetAddress;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+
+import org.xbill.DNS.Resolver;
+
+/**
+ * Settings of the outbound engine that no connector has. Immutable; every setting but {@code heloName} has a default.
+ *
+ * @param heloName how we introduce ourselves: a name that leads to our address, or an address literal
+ * @param ownNames MX hosts of these names are ourselves; {@code heloName} is always one
+ * @param mxPort port of MX hosts
+ * @param resolver empty: the system's name servers and search path
+ * @param sourceAddress connections to addresses of its family leave from it
+ * @param ioThreads threads that serve connections
+ * @param tlsProtocols the only TLS versions spoken
+ * @param revocationLimit how long a certificate's revocation may be asked for; then it counts as not revoked
+ * @param connectionAge no connection is reused that is older
+ */
+public record DeliveryConfig(
+        String heloName,
+        Set<String> ownNames,
+        int mxPort,
+        SmtpTimeouts timeouts,
+        Optional<Resolver> resolver,
+        Clock clock,
+        Optional<InetAddress> sourceAddress,
+        int ioThreads,
+        List<String> tlsProtocols,
+        Duration revocationLimit,
+        Duration connectionAge) {
+
+    public DeliveryConfig {
+        ownNames = Set.copyOf(ownNames);
+        tlsProtocols = List.copyOf(tlsProtocols);
+        if (heloName.isBlank() || heloName.chars().anyMatch(c -> c <= ' ' || c > 126)) {
+            throw new IllegalArgumentException(
+                    "heloName: found '" + heloName + "', expected a host name or an address literal in brackets");
+        }
+        if (mxPort < 1 || mxPort > 65535) {
+            throw new IllegalArgumentException("mxPort: found " + mxPort + ", expected 1 to 65535");
+        }
+        if (ioThreads < 1) {
+            throw new IllegalArgumentException("ioThreads: found " + ioThreads + ", expected at least 1");
+        }
+    }
+
+    public static Builder builder(String heloName) {
+        return new Builder(heloName);
+    }
+
+    /** Collects settings; not thread-safe. */
+    public static final class Builder {
+        private final String heloName;
+        private Set<String> ownNames = Set.of();
+        private int mxPort = 25;
+        private SmtpTimeouts timeouts = SmtpTimeouts.DEFAULT;
+        private Optional<Resolver> resolver = Optional.empty();
+        private Clock clock = Clock.systemUTC();
+        private Optional<InetAddress> sourceAddress = Optional.empty();
+        private int ioThreads = Math.max(1, Math.min(4, Runtime.getRuntime().availableProcessors()));
+        private List<String> tlsProtocols = List.of("TLSv1.3", "TLSv1.2");
+        private Duration revocationLimit = Duration.ofSeconds(5);
+        private Duration connectionAge = Duration.ofMinutes(5);
+
+        private Builder(String heloName) {
+            this.heloName = Objects.requireNonNull(heloName);
+        }
+
+        public Builder ownNames(Set<String> names) {
+            this.ownNames = names;
+            return this;
+        }
+
+        public Builder mxPort(int port) {
+            this.mxPort = port;
+            return this;
+        }
+
+        public Builder timeouts(SmtpTimeouts limits) {
+            this.timeouts = limits;
+            return this;
+        }
+
+        public Builder resolver(Resolver nameServers) {
+            this.resolver = Optional.of(nameServers);
+            return this;
+        }
+
+        public Builder clock(Clock source) {
+            this.clock = source;
+            return this;
+        }
+
+        public Builder sourceAddress(InetAddress address) {
+            this.sourceAddress = Optional.of(address);
+            return this;
+        }
+
+        public Builder ioThreads(int threads) {
+            this.ioThreads = threads;
+            return this;
+        }
+
+        public Builder tlsProtocols(List<String> protocols) {
+            this.tlsProtocols = protocols;
+            return this;
+        }
+
+        public Builder revocationLimit(Duration limit) {
+            this.revocationLimit = limit;
+            return this;
+        }
+
+        public Builder connectionAge(Duration age) {
+            this.connectionAge = age;
+            return this;
+        }
+
+        public DeliveryConfig build() {
+            return new DeliveryConfig(
+                    heloName,
+                    ownNames,
+                    mxPort,
+                    timeouts,
+                    resolver,
+                    clock,
+                    sourceAddress,
+                    ioThreads,
+                    tlsProtocols,
+                    revocationLimit,
+                    connectionAge);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery;
+
+import java.util.List;
+import java.util.Optional;
+
+import org.apache.james.core.MailAddress;
+
+/**
+ * A message and its envelope.
+ *
+ * @param id for people and logs
+ * @param sender envelope sender; empty: the null sender
+ * @param recipients never empty
+ * @param envelopeId ENVID of RFC 3461, as received (xtext)
+ * @param ret RET of RFC 3461
+ */
+public record OutboundMessage(
+        String id,
+        Optional<MailAddress> sender,
+        List<OutboundRecipient> recipients,
+        MessageContent content,
+        Optional<String> envelopeId,
+        Optional<DsnReturn> ret) {
+
+    public OutboundMessage {
+        recipients = List.copyOf(recipients);
+        if (recipients.isEmpty()) {
+            throw new IllegalArgumentException("message " + id + " has no recipient");
+        }
+    }
+
+    /** A message without delivery status requests. */
+    public static OutboundMessage of(
+            String id, Optional<MailAddress> sender, List<MailAddress> recipients, MessageContent content) {
+        return new OutboundMessage(
+                id,
+                sender,
+                recipients.stream().map(OutboundRecipient::of).toList(),
+                content,
+                Optional.empty(),
+                Optional.empty());
+    }
+}

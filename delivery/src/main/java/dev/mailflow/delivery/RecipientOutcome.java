@@ -1,0 +1,39 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery;
+
+import java.util.Optional;
+
+/** What became of one recipient in one attempt. */
+public sealed interface RecipientOutcome {
+
+    /** The next hop that decided; empty when none was reached. */
+    Optional<HopUsed> hop();
+
+    /** The next hop has taken responsibility. */
+    record Delivered(SmtpReply reply, HopUsed used) implements RecipientOutcome {
+        @Override
+        public Optional<HopUsed> hop() {
+            return Optional.of(used);
+        }
+    }
+
+    /**
+     * Not now; worth another attempt.
+     *
+     * @param enhancedStatus RFC 3463, {@code 4.x.x}
+     * @param reason one sentence for people
+     * @param reply what the next hop answered, if it is the reason
+     */
+    record Deferred(String enhancedStatus, String reason, Optional<SmtpReply> reply, Optional<HopUsed> hop)
+            implements RecipientOutcome {}
+
+    /**
+     * Never.
+     *
+     * @param enhancedStatus RFC 3463, {@code 5.x.x}
+     * @param reason one sentence for people
+     * @param reply what the next hop answered, if it is the reason
+     */
+    record Failed(String enhancedStatus, String reason, Optional<SmtpReply> reply, Optional<HopUsed> hop)
+            implements RecipientOutcome {}
+}

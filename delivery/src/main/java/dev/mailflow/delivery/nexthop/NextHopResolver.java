@@ -1,0 +1,319 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery.nexthop;
+
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+
+import org.apache.james.core.Domain;
+import org.xbill.DNS.AAAARecord;
+import org.xbill.DNS.ARecord;
+import org.xbill.DNS.Address;
+import org.xbill.DNS.Cache;
+import org.xbill.DNS.DClass;
+import org.xbill.DNS.Lookup;
+import org.xbill.DNS.MXRecord;
+import org.xbill.DNS.Name;
+import org.xbill.DNS.Record;
+import org.xbill.DNS.Resolver;
+import org.xbill.DNS.TextParseException;
+import org.xbill.DNS.Type;
+import org.xbill.DNS.lookup.LookupSession;
+import org.xbill.DNS.lookup.NoSuchDomainException;
+import org.xbill.DNS.lookup.NoSuchRRSetException;
+
+import dev.mailflow.delivery.DeliveryConfig;
+import dev.mailflow.delivery.RecipientOutcome;
+import dev.mailflow.delivery.tls.PeerIdentity;
+import dev.mailflow.policy.connector.NextHops;
+import dev.mailflow.policy.connector.SmartHost;
+import dev.mailflow.policy.domain.DomainPattern;
+
+/**
+ * Finds hosts to deliver to: configured smart hosts, or the MX records of a recipient domain (RFC 5321 section 5.1,
+ * RFC 7505). Nothing blocks; answers are kept for their time to live, the negative ones too.
+ */
+public final class NextHopResolver {
+    private static final Duration LIMIT = Duration.ofSeconds(30);
+
+    private final LookupSession mxLookup;
+    private final LookupSession hostLookup;
+    private final Set<Name> ownNames;
+    private final int mxPort;
+    private final Random random;
+
+    /** @param executor completes look-ups */
+    public NextHopResolver(DeliveryConfig config, Executor executor, Random random) {
+        Resolver resolver = config.resolver().orElseGet(Lookup::getDefaultResolver);
+        Cache cache = new Cache(DClass.IN);
+        this.mxLookup = LookupSession.builder()
+                .resolver(resolver)
+                .executor(executor)
+                .cache(cache)
+                .build();
+        var hosts = LookupSession.builder()
+                .resolver(resolver)
+                .executor(executor)
+                .cache(cache)
+                .defaultHostsFileParser();
+        if (config.resolver().isEmpty()) {
+            // smart hosts are written by administrators, who expect what their system does with short names
+            hosts.searchPath(Lookup.getDefaultSearchPath());
+        }
+        this.hostLookup = hosts.build();
+        this.mxPort = config.mxPort();
+        this.random = random;
+        this.ownNames = new HashSet<>();
+        name(config.heloName()).ifPresent(ownNames::add);
+        config.ownNames().forEach(own -> name(own).ifPresent(ownNames::add));
+    }
+
+    /** Smart hosts by priority, within a priority at random by weight. */
+    public List<Target> order(NextHops.SmartHosts smartHosts) {
+        TreeMap<Integer, List<SmartHost>> byPriority = new TreeMap<>();
+        smartHosts
+                .hosts()
+                .forEach(host -> byPriority
+                        .computeIfAbsent(host.priority(), priority -> new ArrayList<>())
+                        .add(host));
+        List<Target> ordered = new ArrayList<>();
+        byPriority.values().forEach(group -> {
+            while (!group.isEmpty()) {
+                int draw = random.nextInt(
+                        group.stream().mapToInt(host -> Math.max(1, host.weight())).sum());
+                int chosen = 0;
+                while (draw >= Math.max(1, group.get(chosen).weight())) {
+                    draw -= Math.max(1, group.get(chosen).weight());
+                    chosen++;
+                }
+                ordered.add(target(group.remove(chosen)));
+            }
+        });
+        return ordered;
+    }
+
+    private static Target target(SmartHost smartHost) {
+        String host = smartHost.host();
+        Optional<PeerIdentity> identity = literal(host)
+                .<PeerIdentity>map(PeerIdentity.Addressed::new)
+                .or(() -> named(host));
+        return new Target(host, smartHost.port(), identity);
+    }
+
+    /** MX hosts of a domain by preference, within a preference at random. */
+    public CompletionStage<Resolution<Target>> mx(Domain domain) {
+        String text = domain.asString();
+        Optional<InetAddress> literal = domainLiteral(text);
+        if (literal.isPresent()) {
+            return CompletableFuture.completedFuture(new Resolution.Found<>(List.of(new Target(
+                    literal.get().getHostAddress(),
+                    mxPort,
+                    Optional.of(new PeerIdentity.Addressed(literal.get()))))));
+        }
+        String ascii;
+        try {
+            ascii = DomainPattern.normalize(text);
+        } catch (IllegalArgumentException e) {
+            ascii = "";
+        }
+        Optional<Name> name = name(ascii);
+        if (name.isEmpty()) {
+            return nowhere(failed("5.1.2", "'" + text + "' is not a domain name"));
+        }
+        // Without DNSSEC the MX record proves nothing: the certificate must name the recipient domain itself.
+        Optional<PeerIdentity> identity = named(ascii);
+        String asked = ascii;
+        return lookup(mxLookup, name.get(), Type.MX).handle((records, thrown) -> {
+            if (thrown == null) {
+                return mxTargets(text, records, identity);
+            }
+            Throwable cause = cause(thrown);
+            if (cause instanceof NoSuchDomainException) {
+                return new Resolution.Nowhere<>(failed("5.1.2", "domain '" + text + "' does not exist"));
+            }
+            if (cause instanceof NoSuchRRSetException) {
+                return new Resolution.Found<>(List.of(new Target(asked, mxPort, identity)));
+            }
+            return new Resolution.Nowhere<>(
+                    deferred("4.4.3", "MX records of '" + text + "' cannot be looked up: " + describe(cause)));
+        });
+    }
+
+    private Resolution<Target> mxTargets(String domain, List<Record> records, Optional<PeerIdentity> identity) {
+        List<MXRecord> hosts = new ArrayList<>();
+        for (Record each : records) {
+            if (each instanceof MXRecord mx) {
+                hosts.add(mx);
+            }
+        }
+        if (hosts.size() == 1 && hosts.get(0).getTarget().equals(Name.root)) {
+            return new Resolution.Nowhere<>(failed("5.1.10", "domain '" + domain + "' accepts no mail (null MX)"));
+        }
+        hosts.removeIf(host -> host.getTarget().equals(Name.root));
+        Collections.shuffle(hosts, random);
+        hosts.sort(Comparator.comparingInt(MXRecord::getPriority));
+        // RFC 5321 section 5.1: from our own preference on, mail would come back to us
+        for (int i = 0; i < hosts.size(); i++) {
+            if (ownNames.contains(hosts.get(i).getTarget())) {
+                int own = hosts.get(i).getPriority();
+                hosts.removeIf(host -> host.getPriority() >= own);
+                if (hosts.isEmpty()) {
+                    return new Resolution.Nowhere<>(failed(
+                            "5.4.6", "the best MX host of '" + domain + "' is this server: mail would loop"));
+                }
+                break;
+            }
+        }
+        if (hosts.isEmpty()) {
+            return new Resolution.Nowhere<>(deferred("4.4.4", "domain '" + domain + "' has no usable MX record"));
+        }
+        return new Resolution.Found<>(hosts.stream()
+                .map(host -> new Target(host.getTarget().toString(true), mxPort, identity))
+                .toList());
+    }
+
+    /** Addresses of a host, IPv4 first. */
+    public CompletionStage<Resolution<InetAddress>> addresses(String host) {
+        Optional<InetAddress> literal = literal(host);
+        if (literal.isPresent()) {
+            return CompletableFuture.completedFuture(new Resolution.Found<>(List.of(literal.get())));
+        }
+        String ascii;
+        try {
+            ascii = DomainPattern.normalize(host);
+        } catch (IllegalArgumentException e) {
+            ascii = "";
+        }
+        Optional<Name> name = ascii.isEmpty() ? Optional.empty() : relativeOrAbsolute(ascii);
+        if (name.isEmpty()) {
+            return nowhere(deferred("4.4.4", "'" + host + "' is not a host name"));
+        }
+        CompletableFuture<Addresses> v4 = addresses(name.get(), Type.A);
+        CompletableFuture<Addresses> v6 = addresses(name.get(), Type.AAAA);
+        return v4.thenCombine(v6, (four, six) -> {
+            List<InetAddress> all = new ArrayList<>(four.found());
+            all.addAll(six.found());
+            if (!all.isEmpty()) {
+                return new Resolution.Found<>(all);
+            }
+            return new Resolution.Nowhere<>(four.problem()
+                    .or(six::problem)
+                    .map(problem -> deferred("4.4.3", "host '" + host + "' cannot be looked up: " + problem))
+                    .orElseGet(() -> deferred("4.4.4", "host '" + host + "' has no address")));
+        });
+    }
+
+    /** @param problem what kept us from knowing; empty with nothing found: there is none */
+    private record Addresses(List<InetAddress> found, Optional<String> problem) {}
+
+    private CompletableFuture<Addresses> addresses(Name name, int type) {
+        return lookup(hostLookup, name, type).handle((records, thrown) -> {
+            if (thrown != null) {
+                Throwable cause = cause(thrown);
+                boolean none = cause instanceof NoSuchDomainException || cause instanceof NoSuchRRSetException;
+                return new Addresses(List.of(), none ? Optional.empty() : Optional.of(describe(cause)));
+            }
+            List<InetAddress> found = new ArrayList<>();
+            for (Record each : records) {
+                if (each instanceof ARecord a) {
+                    found.add(a.getAddress());
+                } else if (each instanceof AAAARecord aaaa) {
+                    found.add(aaaa.getAddress());
+                }
+            }
+            return new Addresses(found, Optional.empty());
+        });
+    }
+
+    private static CompletableFuture<List<Record>> lookup(LookupSession session, Name name, int type) {
+        CompletableFuture<List<Record>> records = new CompletableFuture<>();
+        records.orTimeout(LIMIT.toMillis(), TimeUnit.MILLISECONDS);
+        session.lookupAsync(name, type).whenComplete((result, thrown) -> {
+            if (thrown == null) {
+                records.complete(result.getRecords());
+            } else {
+                records.completeExceptionally(thrown);
+            }
+        });
+        return records;
+    }
+
+    private static <T> CompletionStage<Resolution<T>> nowhere(RecipientOutcome outcome) {
+        return CompletableFuture.completedFuture(new Resolution.Nowhere<>(outcome));
+    }
+
+    private static RecipientOutcome failed(String status, String reason) {
+        return new RecipientOutcome.Failed(status, reason, Optional.empty(), Optional.empty());
+    }
+
+    private static RecipientOutcome deferred(String status, String reason) {
+        return new RecipientOutcome.Deferred(status, reason, Optional.empty(), Optional.empty());
+    }
+
+    private static Optional<PeerIdentity> named(String host) {
+        try {
+            return Optional.of(new PeerIdentity.Named(
+                    new DomainPattern(DomainPattern.Kind.EXACT, DomainPattern.normalize(host))));
+        } catch (IllegalArgumentException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<InetAddress> literal(String host) {
+        try {
+            return Address.isDottedQuad(host)
+                    ? Optional.of(Address.getByAddress(host))
+                    : host.indexOf(':') >= 0
+                            ? Optional.of(Address.getByAddress(host, Address.IPv6))
+                            : Optional.empty();
+        } catch (UnknownHostException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<InetAddress> domainLiteral(String domain) {
+        if (!domain.startsWith("[") || !domain.endsWith("]")) {
+            return Optional.empty();
+        }
+        String inner = domain.substring(1, domain.length() - 1);
+        return literal(inner.regionMatches(true, 0, "IPv6:", 0, 5) ? inner.substring(5) : inner);
+    }
+
+    private static Optional<Name> name(String text) {
+        try {
+            return text.isEmpty() ? Optional.empty() : Optional.of(Name.fromString(text, Name.root));
+        } catch (TextParseException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<Name> relativeOrAbsolute(String text) {
+        try {
+            return Optional.of(Name.fromString(text));
+        } catch (TextParseException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static Throwable cause(Throwable thrown) {
+        return thrown instanceof CompletionException && thrown.getCause() != null ? thrown.getCause() : thrown;
+    }
+
+    private static String describe(Throwable cause) {
+        return cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
+    }
+}

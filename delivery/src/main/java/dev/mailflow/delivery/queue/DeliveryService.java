@@ -1,0 +1,368 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery.queue;
+
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+
+import org.apache.james.core.MailAddress;
+import org.apache.james.lifecycle.api.LifecycleUtil;
+import org.apache.james.metrics.api.MetricFactory;
+import org.apache.james.queue.api.MailQueue;
+import org.apache.james.queue.api.MailQueue.MailQueueException;
+import org.apache.james.queue.api.MailQueue.MailQueueItem;
+import org.apache.james.queue.api.MailQueueFactory;
+import org.apache.mailet.AttributeName;
+import org.apache.mailet.Mail;
+import org.apache.mailet.MailetContext;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+import com.google.inject.Inject;
+import com.google.inject.Singleton;
+
+import dev.mailflow.delivery.DeliveryReport;
+import dev.mailflow.delivery.OutboundTransport;
+import dev.mailflow.delivery.RecipientOutcome;
+import dev.mailflow.delivery.RecipientOutcome.Deferred;
+import dev.mailflow.policy.MailFlowPolicy;
+import dev.mailflow.policy.PolicyRepository;
+import dev.mailflow.policy.connector.OutboundConnector;
+import dev.mailflow.policy.connector.RetrySchedule;
+import dev.mailflow.policy.connector.Route;
+import dev.mailflow.policy.connector.TlsRequirement;
+import dev.mailflow.policy.event.MailFlowEvents;
+import reactor.core.Disposable;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
+import reactor.core.scheduler.Schedulers;
+
+/**
+ * Delivers mail from one durable queue per outbound connector. A queued mail is acknowledged only after its outcome is
+ * safe: what was delivered needs nothing more, what waits is back in the queue with its next attempt's time, what
+ * failed has been reported to its sender. A crash at any point leaves the mail queued.
+ *
+ * <p>Each queue has its own consumer, so a connector whose next hops are dead delays nobody else's mail. The connector's
+ * settings are looked up for every attempt: a reload takes effect on mail that is queued already. Mail of a connector
+ * that is gone or disabled waits, and is never sent by another one, because that could break the promise under which it
+ * was queued.
+ *
+ * <p>What an administrator sees when delivery fails: one {@code event=deferred} or {@code event=failed} line with
+ * connector, next hop, TLS, the remote reply and the time of the next attempt.
+ */
+@Singleton
+public final class DeliveryService {
+    private static final Logger LOGGER = LoggerFactory.getLogger(DeliveryService.class);
+
+    /** Set to true on a mail that may only leave over TLS, whatever its connector says. */
+    public static final AttributeName REQUIRE_TLS = AttributeName.of("mailflow.requireTls");
+
+    /** How long a stop waits for attempts that are under way before it leaves them to the next start. */
+    private static final Duration STOP_PATIENCE = Duration.ofSeconds(15);
+    /** More attempts than connections, so that those who wait for a slow next hop leave room for others. */
+    private static final int ATTEMPTS_PER_CONNECTION = 5;
+    /** After an error of our own (queue, disk), so that a broken mail cannot spin. */
+    private static final Duration AFTER_INTERNAL_ERROR = Duration.ofMinutes(5);
+
+    private final PolicyRepository policies;
+    private final MailQueueFactory<?> queues;
+    private final MetricFactory metrics;
+    private final MailFlowEvents events;
+    private final Clock clock;
+    private final Map<String, QueueConsumer> consumers = new ConcurrentHashMap<>();
+
+    private Optional<Running> running = Optional.empty();
+    private int users;
+
+    @Inject
+    public DeliveryService(
+            PolicyRepository policies, MailQueueFactory<?> queues, MetricFactory metrics, MailFlowEvents events) {
+        this(policies, queues, metrics, events, Clock.systemUTC());
+    }
+
+    public DeliveryService(
+            PolicyRepository policies,
+            MailQueueFactory<?> queues,
+            MetricFactory metrics,
+            MailFlowEvents events,
+            Clock clock) {
+        this.policies = policies;
+        this.queues = queues;
+        this.metrics = metrics;
+        this.events = events;
+        this.clock = clock;
+    }
+
+    /**
+     * Starts delivery, once: every mailet that uses the service starts and stops it, the first and last call count.
+     *
+     * @param context whose postmaster reports failures
+     * @param transports makes the transport when this is the first start
+     * @param reportingMta our host name in delivery reports
+     */
+    public synchronized void start(
+            MailetContext context, java.util.function.Supplier<OutboundTransport> transports, String reportingMta) {
+        users++;
+        if (running.isPresent()) {
+            return;
+        }
+        Notifications notifications = new Notifications(context, reportingMta, events, clock);
+        OutboundTransport transport = transports.get();
+        Scheduler blocking = Schedulers.newBoundedElastic(32, 100_000, "mailflow-delivery");
+        PolicyRepository.Subscription subscription =
+                policies.subscribe(policy -> ensureConsumers(policy, transport, notifications, blocking));
+        running = Optional.of(new Running(transport, notifications, blocking, subscription));
+        ensureConsumers(policies.current(), transport, notifications, blocking);
+        // Mail of connectors that the policy has no longer is still ours to wait for, warn about and return.
+        ConnectorQueues.connectorsOf(queues.listCreatedMailQueues())
+                .forEach(connector -> consume(connector, transport, notifications, blocking));
+    }
+
+    /** Stops delivery when its last user stops it: attempts under way may end, the rest stays queued. */
+    public synchronized void stop() {
+        users--;
+        if (users > 0 || running.isEmpty()) {
+            return;
+        }
+        Running stopping = running.get();
+        running = Optional.empty();
+        stopping.subscription().close();
+        consumers.values().forEach(QueueConsumer::stopTaking);
+        Instant deadline = clock.instant().plus(STOP_PATIENCE);
+        consumers.values().forEach(consumer -> consumer.awaitAttempts(Duration.between(clock.instant(), deadline)));
+        stopping.transport().close();
+        consumers.values().forEach(QueueConsumer::close);
+        consumers.clear();
+        stopping.blocking().dispose();
+    }
+
+    /**
+     * Puts the mail, with the recipients it has, into the connector's queue. When this returns the queue has it; the
+     * caller keeps its own copy to dispose of.
+     *
+     * @throws MailQueueException when the queue did not take it
+     */
+    public void enqueue(Mail mail, String connector) throws MailQueueException {
+        DeliveryState.first(clock.instant()).putOn(mail);
+        queue(connector).enQueue(mail);
+        running().ifPresent(now -> consume(connector, now.transport(), now.notifications(), now.blocking()));
+    }
+
+    private synchronized Optional<Running> running() {
+        return running;
+    }
+
+    private MailQueue queue(String connector) {
+        QueueConsumer consumer = consumers.get(connector);
+        return consumer != null ? consumer.queue : queues.createQueue(ConnectorQueues.of(connector));
+    }
+
+    private void ensureConsumers(
+            MailFlowPolicy policy, OutboundTransport transport, Notifications notifications, Scheduler blocking) {
+        policy.outboundConnectors().all().stream()
+                .map(OutboundConnector::name)
+                .forEach(connector -> consume(connector, transport, notifications, blocking));
+    }
+
+    private void consume(
+            String connector, OutboundTransport transport, Notifications notifications, Scheduler blocking) {
+        consumers.computeIfAbsent(
+                connector, name -> new QueueConsumer(name, transport, notifications, blocking).start());
+    }
+
+    /** What exists between start and stop. */
+    private record Running(
+            OutboundTransport transport,
+            Notifications notifications,
+            Scheduler blocking,
+            PolicyRepository.Subscription subscription) {}
+
+    /** Takes mail from one connector's queue and attempts its delivery, a bounded number at once. */
+    private final class QueueConsumer {
+        private final String connector;
+        private final OutboundTransport transport;
+        private final Notifications notifications;
+        private final Scheduler blocking;
+        private final MailQueue queue;
+        private final Scheduler dequeuing;
+        private final AttemptsUnderWay underWay = new AttemptsUnderWay();
+        private volatile boolean stopping;
+        private Disposable subscription;
+
+        private QueueConsumer(
+                String connector, OutboundTransport transport, Notifications notifications, Scheduler blocking) {
+            this.connector = connector;
+            this.transport = transport;
+            this.notifications = notifications;
+            this.blocking = blocking;
+            this.queue = queues.createQueue(ConnectorQueues.of(connector));
+            this.dequeuing = Schedulers.newSingle("mailflow-queue-" + connector, true);
+        }
+
+        private QueueConsumer start() {
+            int atOnce = policies.current()
+                    .outboundConnectors()
+                    .find(connector)
+                    .map(known -> known.limits().connections() * ATTEMPTS_PER_CONNECTION)
+                    .orElse(1);
+            // Requests for more travel on the dequeuing thread: a queue may block in them, a transport thread may not.
+            subscription = Flux.from(queue.deQueue())
+                    .subscribeOn(dequeuing)
+                    .flatMap(this::handle, atOnce, 1)
+                    .onErrorContinue((error, item) ->
+                            LOGGER.error("Queue of connector '{}' failed, going on", connector, error))
+                    .subscribe();
+            return this;
+        }
+
+        private void stopTaking() {
+            stopping = true;
+        }
+
+        private void awaitAttempts(Duration patience) {
+            if (!underWay.awaitNone(patience)) {
+                LOGGER.info(
+                        "Connector '{}': {} attempts still under way at stop stay queued", connector, underWay.count());
+            }
+        }
+
+        private void close() {
+            subscription.dispose();
+            dequeuing.dispose();
+        }
+
+        private Mono<Void> handle(MailQueueItem item) {
+            if (stopping || !underWay.begin()) {
+                return Mono.fromRunnable(() -> putBack(item)).subscribeOn(blocking).then();
+            }
+            return Mono.fromCallable(() -> QueuedMail.read(item.getMail()))
+                    .subscribeOn(blocking)
+                    .flatMap(queued -> Mono.fromCompletionStage(attempt(queued))
+                            .publishOn(blocking)
+                            .doOnNext(report -> conclude(item, report))
+                            .doFinally(signal -> close(queued)))
+                    .onErrorResume(error -> Mono.<DeliveryReport>fromRunnable(() -> recover(item, error))
+                            .subscribeOn(blocking))
+                    .doFinally(signal -> {
+                        LifecycleUtil.dispose(item.getMail());
+                        underWay.end();
+                    })
+                    .then();
+        }
+
+        private void close(QueuedMail queued) {
+            try {
+                queued.close();
+            } catch (java.io.IOException e) {
+                LOGGER.warn("A temporary file of connector '{}' could not be removed", connector, e);
+            }
+        }
+
+        private CompletableFuture<DeliveryReport> attempt(QueuedMail queued) {
+            Route route = policies.current().outboundConnectors().named(connector, "the mail's queue");
+            return route instanceof Route.Via via
+                    ? transport
+                            .send(via.connector(), requirement(via.connector(), queued.requiresTls()), queued.message())
+                            .toCompletableFuture()
+                    : CompletableFuture.completedFuture(deferAll(queued.recipients(), route.reason()));
+        }
+
+        private TlsRequirement requirement(OutboundConnector settings, boolean requiresTls) {
+            return requiresTls ? settings.tls().atLeastEncrypt() : settings.tls();
+        }
+
+        private DeliveryReport deferAll(List<MailAddress> recipients, String reason) {
+            Map<MailAddress, RecipientOutcome> outcomes = new LinkedHashMap<>();
+            recipients.forEach(address ->
+                    outcomes.put(address, new Deferred("4.3.5", reason, Optional.empty(), Optional.empty())));
+            return new DeliveryReport(outcomes);
+        }
+
+        private RetrySchedule schedule() {
+            return policies.current()
+                    .outboundConnectors()
+                    .find(connector)
+                    .map(OutboundConnector::retry)
+                    .orElse(RetrySchedule.DEFAULT);
+        }
+
+        /** Makes the outcome safe, in this order: what waits is queued again, then reported, then acknowledged. */
+        private void conclude(MailQueueItem item, DeliveryReport report) {
+            Mail mail = item.getMail();
+            Instant now = clock.instant();
+            DeliveryState state = DeliveryState.of(mail, now);
+            RetrySchedule schedule = schedule();
+            DeliveryAttempt outcome = DeliveryAttempt.conclude(
+                    report, state, schedule, now, ThreadLocalRandom.current().nextDouble());
+            try {
+                if (!outcome.waiting().isEmpty()) {
+                    state.afterAttempt(outcome.waitingReason().orElse(""), state.warned() || outcome.warn())
+                            .putOn(mail);
+                    mail.setErrorMessage(outcome.waitingReason().orElse(""));
+                    mail.setLastUpdated(java.util.Date.from(now));
+                    mail.setRecipients(List.copyOf(outcome.waiting().keySet()));
+                    queue.enQueue(mail, Duration.between(now, outcome.nextAttempt()));
+                }
+                notifications.report(mail, state, outcome, schedule);
+                item.done(MailQueueItem.CompletionStatus.SUCCESS);
+            } catch (MailQueueException e) {
+                throw new QueueFailure(e);
+            }
+            new AttemptEvents(connector, QueuedMail.reference(mail), state.attempts() + 1).publish(outcome, state, now, events);
+            count("delivered", outcome.delivered().size());
+            count("deferred", outcome.waiting().size());
+            count("failed", outcome.failed().size());
+        }
+
+        private void count(String what, int recipients) {
+            if (recipients > 0) {
+                metrics.generate("mailflow.delivery." + what + "." + connector).add(recipients);
+            }
+        }
+
+        private void putBack(MailQueueItem item) {
+            try {
+                item.done(MailQueueItem.CompletionStatus.RETRY);
+            } catch (MailQueueException e) {
+                LOGGER.debug("Queue of connector '{}' is closed already; the mail stays in it", connector, e);
+            }
+        }
+
+        private void recover(MailQueueItem item, Throwable error) {
+            Mail mail = item.getMail();
+            LOGGER.error(
+                    "Delivery of {} by connector '{}' met an error of the gateway; it is tried again in {}",
+                    mail.getName(),
+                    connector,
+                    AFTER_INTERNAL_ERROR,
+                    error);
+            try {
+                if (!(error instanceof QueueFailure)) {
+                    queue.enQueue(mail, AFTER_INTERNAL_ERROR);
+                    item.done(MailQueueItem.CompletionStatus.SUCCESS);
+                    return;
+                }
+            } catch (MailQueueException e) {
+                error.addSuppressed(e);
+            }
+            putBack(item);
+        }
+    }
+
+    /** The queue itself failed: the mail is left unacknowledged in it. */
+    private static final class QueueFailure extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        private QueueFailure(MailQueueException cause) {
+            super(cause);
+        }
+    }
+}

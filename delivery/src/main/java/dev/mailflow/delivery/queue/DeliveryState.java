@@ -1,0 +1,67 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery.queue;
+
+import java.time.Instant;
+import java.util.Optional;
+
+import org.apache.mailet.Attribute;
+import org.apache.mailet.AttributeName;
+import org.apache.mailet.AttributeUtils;
+import org.apache.mailet.AttributeValue;
+import org.apache.mailet.Mail;
+
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+
+/**
+ * How far the delivery of a queued mail has come. Travels on the mail as one JSON string attribute, the only form that
+ * every James queue keeps for an extension.
+ *
+ * @param queuedAt epoch milliseconds; when the mail entered its connector's queue first: warnings and expiry count from here
+ * @param attempts how many there were
+ * @param warned whether the sender was told of the delay
+ * @param lastReason why the last attempt did not end it; empty before the first
+ */
+@JsonIgnoreProperties(ignoreUnknown = true)
+record DeliveryState(long queuedAt, int attempts, boolean warned, String lastReason) {
+
+    static final AttributeName ATTRIBUTE = AttributeName.of("mailflow.delivery");
+
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    static DeliveryState first(Instant now) {
+        return new DeliveryState(now.toEpochMilli(), 0, false, "");
+    }
+
+    /** The state on the mail; a mail without a readable one counts as queued now. */
+    static DeliveryState of(Mail mail, Instant now) {
+        return AttributeUtils.getValueAndCastFromMail(mail, ATTRIBUTE, String.class)
+                .flatMap(DeliveryState::parse)
+                .orElseGet(() -> first(now));
+    }
+
+    private static Optional<DeliveryState> parse(String json) {
+        try {
+            return Optional.of(JSON.readValue(json, DeliveryState.class));
+        } catch (JsonProcessingException e) {
+            return Optional.empty();
+        }
+    }
+
+    void putOn(Mail mail) {
+        try {
+            mail.setAttribute(new Attribute(ATTRIBUTE, AttributeValue.of(JSON.writeValueAsString(this))));
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("a record of numbers and strings is always JSON", e);
+        }
+    }
+
+    Instant queued() {
+        return Instant.ofEpochMilli(queuedAt);
+    }
+
+    DeliveryState afterAttempt(String reason, boolean nowWarned) {
+        return new DeliveryState(queuedAt, attempts + 1, nowWarned, reason);
+    }
+}

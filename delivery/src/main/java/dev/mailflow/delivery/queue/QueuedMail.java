@@ -1,0 +1,124 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery.queue;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+import javax.mail.MessagingException;
+
+import org.apache.james.core.MailAddress;
+import org.apache.mailet.AttributeUtils;
+import org.apache.mailet.DsnParameters;
+import org.apache.mailet.DsnParameters.RecipientDsnParameters;
+import org.apache.mailet.Mail;
+
+import com.google.common.io.FileBackedOutputStream;
+
+import dev.mailflow.delivery.DsnReturn;
+import dev.mailflow.delivery.MessageContent;
+import dev.mailflow.delivery.OutboundMessage;
+import dev.mailflow.delivery.OutboundRecipient;
+import dev.mailflow.policy.event.MailFlowEvent.MessageRef;
+
+/** A James mail seen as the message and envelope that the transport sends. */
+final class QueuedMail implements AutoCloseable {
+    /** Messages up to this many bytes stay in memory while they are sent; larger ones go through a temporary file. */
+    private static final int IN_MEMORY = 256 * 1024;
+
+    private final Mail mail;
+    private final FileBackedOutputStream bytes;
+    private final long size;
+
+    private QueuedMail(Mail mail, FileBackedOutputStream bytes, long size) {
+        this.mail = mail;
+        this.bytes = bytes;
+        this.size = size;
+    }
+
+    /** Reads the whole message, so that nothing of James's is touched while it is sent. Blocks. */
+    static QueuedMail read(Mail mail) throws MessagingException, IOException {
+        FileBackedOutputStream bytes = new FileBackedOutputStream(IN_MEMORY);
+        try {
+            mail.getMessage().writeTo(bytes);
+            return new QueuedMail(mail, bytes, bytes.asByteSource().size());
+        } catch (MessagingException | IOException | RuntimeException e) {
+            bytes.reset();
+            throw e;
+        }
+    }
+
+    OutboundMessage message() {
+        Optional<DsnParameters> dsn = mail.dsnParameters();
+        Map<MailAddress, RecipientDsnParameters> byRecipient =
+                dsn.map(parameters -> (Map<MailAddress, RecipientDsnParameters>) parameters.getRcptParameters())
+                        .orElse(Map.of());
+        return new OutboundMessage(
+                mail.getName(),
+                mail.getMaybeSender().asOptional(),
+                mail.getRecipients().stream()
+                        .map(address -> recipient(address, Optional.ofNullable(byRecipient.get(address))))
+                        .toList(),
+                content(),
+                dsn.flatMap(DsnParameters::getEnvIdParameter).map(DsnParameters.EnvId::asString),
+                wanted(mail));
+    }
+
+    List<MailAddress> recipients() {
+        return List.copyOf(mail.getRecipients());
+    }
+
+    boolean requiresTls() {
+        return AttributeUtils.getValueAndCastFromMail(mail, DeliveryService.REQUIRE_TLS, Boolean.class)
+                .orElse(false);
+    }
+
+    static Optional<DsnReturn> wanted(Mail mail) {
+        return mail.dsnParameters()
+                .flatMap(DsnParameters::getRetParameter)
+                .map(ret -> ret == DsnParameters.Ret.FULL ? DsnReturn.FULL : DsnReturn.HDRS);
+    }
+
+    static MessageRef reference(Mail mail) {
+        String id;
+        try {
+            id = mail.getMessage().getMessageID();
+        } catch (MessagingException e) {
+            id = null;
+        }
+        return new MessageRef(mail.getName(), Optional.ofNullable(id));
+    }
+
+    private static OutboundRecipient recipient(MailAddress address, Optional<RecipientDsnParameters> dsn) {
+        return new OutboundRecipient(
+                address,
+                dsn.flatMap(RecipientDsnParameters::getNotifyParameter)
+                        .map(values -> values.stream()
+                                .map(value -> value.name().toUpperCase(Locale.ROOT))
+                                .collect(Collectors.joining(","))),
+                dsn.flatMap(RecipientDsnParameters::getOrcptParameter).map(original -> "rfc822;" + original.asString()));
+    }
+
+    private MessageContent content() {
+        return new MessageContent() {
+            @Override
+            public long size() {
+                return size;
+            }
+
+            @Override
+            public InputStream open() throws IOException {
+                return bytes.asByteSource().openBufferedStream();
+            }
+        };
+    }
+
+    @Override
+    public void close() throws IOException {
+        bytes.reset();
+    }
+}

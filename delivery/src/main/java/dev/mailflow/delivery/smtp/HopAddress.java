@@ -1,0 +1,37 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery.smtp;
+
+import java.net.InetAddress;
+import java.util.Optional;
+
+import dev.mailflow.delivery.HopUsed;
+import dev.mailflow.delivery.TlsUsed;
+
+/**
+ * Where to connect to.
+ *
+ * @param host the name or literal that {@code address} was found by
+ */
+public record HopAddress(String host, InetAddress address, int port) {
+
+    /** SMTP with TLS from the first byte (RFC 8314). */
+    public static final int IMPLICIT_TLS_PORT = 465;
+
+    public boolean implicitTls() {
+        return port == IMPLICIT_TLS_PORT;
+    }
+
+    /** This hop, reached without TLS or not at all. */
+    public HopUsed used() {
+        return new HopUsed(host, address.getHostAddress(), port, Optional.empty());
+    }
+
+    HopUsed used(TlsUsed tls) {
+        return new HopUsed(host, address.getHostAddress(), port, Optional.of(tls));
+    }
+
+    @Override
+    public String toString() {
+        return host + "[" + address.getHostAddress() + "]:" + port;
+    }
+}

@@ -1,0 +1,557 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery.smtp;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+
+import org.apache.james.core.MailAddress;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelFuture;
+
+import dev.mailflow.delivery.OutboundMessage;
+import dev.mailflow.delivery.OutboundRecipient;
+import dev.mailflow.delivery.RecipientOutcome;
+import dev.mailflow.delivery.SmtpReply;
+import dev.mailflow.policy.domain.DomainPattern;
+
+/**
+ * One message on one connection: MAIL, RCPT for each recipient, DATA, the content. With PIPELINING (RFC 2920) the
+ * commands leave in one flight, without it each waits for the reply to the one before. The content is read on a worker
+ * thread a window at a time, and only while the socket takes it.
+ *
+ * <p>Runs on the connection's event loop.
+ */
+final class Transaction {
+    private static final String XTEXT = "[\\x21-\\x7E]{1,500}";
+
+    private final SmtpConnection connection;
+    private final OutboundMessage message;
+    private final PreparedContent content;
+    private final boolean reset;
+    private final CompletableFuture<TransactionResult> result;
+    private final Map<MailAddress, RecipientOutcome> settled = new HashMap<>();
+    private final List<OutboundRecipient> recipients;
+    private final List<OutboundRecipient> accepted = new ArrayList<>();
+
+    private List<Step> steps = List.of();
+    private int sent;
+    private boolean replied;
+    private Optional<SmtpReply> mailRefusal = Optional.empty();
+
+    private boolean bodyStarted;
+    private boolean dotSent;
+    private boolean reading;
+    private boolean endRead;
+    private Optional<InputStream> stream = Optional.empty();
+    private final WireEncoder encoder = new WireEncoder();
+
+    Transaction(
+            SmtpConnection connection,
+            OutboundMessage message,
+            List<OutboundRecipient> recipients,
+            PreparedContent content,
+            boolean reset,
+            CompletableFuture<TransactionResult> result) {
+        this.connection = connection;
+        this.message = message;
+        this.recipients = new ArrayList<>(recipients);
+        this.content = content;
+        this.reset = reset;
+        this.result = result;
+    }
+
+    private record Step(String line, Duration timeout, Consumer<SmtpReply> onReply) {}
+
+    void start() {
+        EhloCapabilities offered = connection.capabilities();
+        OptionalLong limit = offered.sizeLimit();
+        if (limit.isPresent() && content.size() > limit.getAsLong()) {
+            refuseAll(
+                    "5.3.4",
+                    "message of " + content.size() + " bytes is larger than the " + limit.getAsLong() + " bytes that "
+                            + connection.address() + " accepts");
+        }
+        refuseAddresses(offered);
+        if (recipients.isEmpty()) {
+            finish(reset);
+        } else if (offered.eightBitMime()) {
+            // not known without reading all of a large message: the declaration is then only an upper bound
+            begin(offered, content.eightBit().orElse(true));
+        } else if (content.eightBit().isPresent()) {
+            beginSevenBit(offered, content.eightBit().get());
+        } else {
+            onWorker(() -> {
+                boolean eightBit = content.scanEightBit();
+                return () -> beginSevenBit(offered, eightBit);
+            });
+        }
+    }
+
+    private void beginSevenBit(EhloCapabilities offered, boolean eightBit) {
+        if (eightBit) {
+            // Converting would break signatures: RFC 6152 section 3 allows to refuse.
+            refuseAll(
+                    "5.6.3",
+                    "message has 8-bit content and " + connection.address()
+                            + " does not offer 8BITMIME; it is not converted");
+            finish(reset);
+        } else {
+            begin(offered, false);
+        }
+    }
+
+    private void refuseAll(String status, String reason) {
+        recipients.forEach(recipient -> settle(
+                recipient,
+                new RecipientOutcome.Failed(status, reason, Optional.empty(), Optional.of(connection.hop()))));
+        recipients.clear();
+    }
+
+    private void refuseAddresses(EhloCapabilities offered) {
+        boolean senderUtf8 = message.sender().filter(Transaction::needsUtf8).isPresent();
+        boolean senderMalformed = message.sender().filter(Transaction::malformed).isPresent();
+        recipients.removeIf(recipient -> {
+            Optional<RecipientOutcome> refusal = Optional.empty();
+            if (senderMalformed) {
+                refusal = Optional.of(failed("5.1.7", "sender address holds a control character"));
+            } else if (malformed(recipient.address())) {
+                refusal = Optional.of(failed("5.1.3", "recipient address holds a control character"));
+            } else if (!offered.smtpUtf8() && (senderUtf8 || needsUtf8(recipient.address()))) {
+                refusal = Optional.of(failed(
+                        "5.6.7",
+                        "address with characters beyond ASCII, and " + connection.address()
+                                + " does not offer SMTPUTF8"));
+            }
+            refusal.ifPresent(outcome -> settle(recipient, outcome));
+            return refusal.isPresent();
+        });
+    }
+
+    private RecipientOutcome failed(String status, String reason) {
+        return new RecipientOutcome.Failed(status, reason, Optional.empty(), Optional.of(connection.hop()));
+    }
+
+    private void begin(EhloCapabilities offered, boolean eightBit) {
+        List<Step> plan = new ArrayList<>(recipients.size() + 3);
+        var timeouts = connection.timeouts();
+        if (reset) {
+            plan.add(new Step("RSET", timeouts.command(), this::onReset));
+        }
+        plan.add(new Step(mail(offered, eightBit), timeouts.mail(), this::onMail));
+        for (OutboundRecipient recipient : recipients) {
+            plan.add(new Step(
+                    rcpt(offered, recipient), timeouts.recipient(), reply -> onRecipient(recipient, reply)));
+        }
+        plan.add(new Step("DATA", timeouts.data(), this::onData));
+        steps = plan;
+        if (offered.pipelining()) {
+            StringBuilder flight = new StringBuilder(64 * plan.size());
+            for (Step step : plan) {
+                expect(step);
+                flight.append(step.line()).append("\r\n");
+            }
+            sent = plan.size();
+            connection.write(flight.toString());
+        } else {
+            sendNext();
+        }
+    }
+
+    private void sendNext() {
+        Step step = steps.get(sent++);
+        expect(step);
+        connection.write(step.line() + "\r\n");
+    }
+
+    private void expect(Step step) {
+        connection.expect(step.line(), Optional.of(step.timeout())).thenAccept(reply -> {
+            if (!result.isDone()) {
+                replied = true;
+                step.onReply().accept(reply);
+                if (!result.isDone() && !bodyStarted && sent < steps.size()) {
+                    if (sent == steps.size() - 1 && accepted.isEmpty()) {
+                        finish(true);
+                    } else {
+                        sendNext();
+                    }
+                }
+            }
+        });
+    }
+
+    private String mail(EhloCapabilities offered, boolean eightBit) {
+        StringBuilder line = new StringBuilder("MAIL FROM:<")
+                .append(message.sender().map(Transaction::onWire).orElse(""))
+                .append('>');
+        if (offered.size()) {
+            line.append(" SIZE=").append(content.size());
+        }
+        if (offered.eightBitMime()) {
+            line.append(eightBit ? " BODY=8BITMIME" : " BODY=7BIT");
+        }
+        if (offered.smtpUtf8()
+                && (message.sender().filter(Transaction::needsUtf8).isPresent()
+                        || recipients.stream().anyMatch(recipient -> needsUtf8(recipient.address())))) {
+            line.append(" SMTPUTF8");
+        }
+        if (offered.dsn()) {
+            message.ret().ifPresent(ret -> line.append(" RET=").append(ret));
+            message.envelopeId().filter(id -> id.matches(XTEXT)).ifPresent(id -> line.append(" ENVID=")
+                    .append(id));
+        }
+        return line.toString();
+    }
+
+    private static String rcpt(EhloCapabilities offered, OutboundRecipient recipient) {
+        StringBuilder line =
+                new StringBuilder("RCPT TO:<").append(onWire(recipient.address())).append('>');
+        if (offered.dsn()) {
+            recipient.notifyOn().filter(value -> value.matches(XTEXT)).ifPresent(value -> line.append(" NOTIFY=")
+                    .append(value));
+            recipient.originalRecipient().filter(value -> value.matches(XTEXT)).ifPresent(value -> line.append(
+                            " ORCPT=")
+                    .append(value));
+        }
+        return line.toString();
+    }
+
+    private void onReset(SmtpReply reply) {
+        if (!reply.isPositive()) {
+            refused("RSET", reply);
+        }
+    }
+
+    private void onMail(SmtpReply reply) {
+        if (reply.isPositive()) {
+            return;
+        }
+        if (reply.isPermanent()) {
+            mailRefusal = Optional.of(reply);
+            String reason = said("MAIL FROM", reply);
+            recipients.forEach(recipient -> settle(recipient, permanent(reply, reason)));
+            if (sent < steps.size()) {
+                finish(false);
+            }
+        } else if (sent < steps.size()) {
+            refused("MAIL FROM", reply);
+        } else {
+            // the replies to the rest of the flight are still to come and say nothing new
+            mailRefusal = Optional.of(reply);
+        }
+    }
+
+    private void refused(String command, SmtpReply reply) {
+        if (reply.isTransient() || reply.isPermanent()) {
+            HopFailure refusal = connection.failure(HopFailure.Kind.REFUSED, reply, said(command, reply));
+            if (!command.equals("MAIL FROM")) {
+                connection.abort(Optional.of(refusal));
+            }
+            finish(Optional.of(refusal), true);
+        } else {
+            unexpected(command, reply);
+        }
+    }
+
+    private void onRecipient(OutboundRecipient recipient, SmtpReply reply) {
+        if (mailRefusal.isPresent()) {
+            return;
+        }
+        if (reply.isPositive()) {
+            accepted.add(recipient);
+        } else if (reply.isPermanent()) {
+            settle(recipient, permanent(reply, said("RCPT TO", reply)));
+        } else if (reply.isTransient()) {
+            settle(recipient, transientOutcome(reply, said("RCPT TO", reply)));
+        } else {
+            unexpected("RCPT TO", reply);
+        }
+    }
+
+    private void onData(SmtpReply reply) {
+        if (reply.code() == 354) {
+            startBody();
+        } else if (mailRefusal.isPresent()) {
+            endAfterMailRefusal();
+        } else if (reply.isTransient() || reply.isPermanent()) {
+            settleAccepted(reply, "DATA");
+            finish(true);
+        } else {
+            unexpected("DATA", reply);
+        }
+    }
+
+    private void endAfterMailRefusal() {
+        SmtpReply refusal = mailRefusal.orElseThrow();
+        if (refusal.isPermanent()) {
+            finish(true);
+        } else {
+            refused("MAIL FROM", refusal);
+        }
+    }
+
+    private void startBody() {
+        bodyStarted = true;
+        // Early replies are possible: they are matched with this one, whose timer starts when the dot has left.
+        connection.expect("the message content", Optional.empty()).thenAccept(this::onFinalReply);
+        if (mailRefusal.isPresent() || accepted.isEmpty()) {
+            // RFC 2920 section 3.1: a server that takes DATA with no recipient gets an empty message
+            writeLast(connection.channel().alloc().buffer(3).writeBytes(new byte[] {'.', '\r', '\n'}));
+            return;
+        }
+        Optional<byte[]> all = content.wire();
+        if (all.isPresent()) {
+            writeLast(Unpooled.wrappedBuffer(all.get()));
+        } else {
+            pump();
+        }
+    }
+
+    private void writeLast(ByteBuf bytes) {
+        armStall();
+        endRead = true;
+        ChannelFuture written = connection.channel().writeAndFlush(bytes);
+        written.addListener(done -> {
+            if (done.isSuccess() && !result.isDone()) {
+                // From here on the next hop may have all of it.
+                dotSent = true;
+                var timeout = connection.timeouts().dataDone();
+                connection.arm(
+                        timeout,
+                        () -> connection.failure(
+                                HopFailure.Kind.UNCERTAIN,
+                                "4.4.2",
+                                "timed out after " + timeout.toMillis() / 1000.0 + " s waiting for the reply of "
+                                        + connection.address()
+                                        + " to the message content"));
+            }
+        });
+    }
+
+    private void armStall() {
+        var timeout = connection.timeouts().dataBlock();
+        connection.arm(
+                timeout,
+                () -> connection.failure(
+                        HopFailure.Kind.LOST,
+                        "4.4.2",
+                        connection.address() + " has taken nothing of the message for " + timeout.toMillis() / 1000.0
+                                + " s"));
+    }
+
+    void writabilityChanged() {
+        if (bodyStarted && !endRead && !result.isDone()) {
+            pump();
+        }
+    }
+
+    private void pump() {
+        if (reading || !connection.channel().isWritable()) {
+            return;
+        }
+        reading = true;
+        armStall();
+        onWorker(() -> {
+            InputStream in = stream.isPresent() ? stream.get() : content.open();
+            stream = Optional.of(in);
+            byte[] window = new byte[PreparedContent.WINDOW];
+            int n = in.readNBytes(window, 0, window.length);
+            ByteBuf out = connection.channel().alloc().buffer(n + n / 16 + 16);
+            encoder.encode(window, n, out);
+            boolean end = n < window.length;
+            if (end) {
+                encoder.end(out);
+            }
+            return () -> onWindow(out, end);
+        });
+    }
+
+    private void onWindow(ByteBuf out, boolean end) {
+        reading = false;
+        if (result.isDone()) {
+            out.release();
+            closeStream();
+        } else if (end) {
+            closeStream();
+            writeLast(out);
+        } else {
+            connection.channel().writeAndFlush(out);
+            pump();
+        }
+    }
+
+    /** Runs {@code work} where it may block, then what it returns on the event loop. */
+    private void onWorker(Blocking work) {
+        var loop = connection.channel().eventLoop();
+        Supplier<Runnable> guarded = () -> {
+            try {
+                return work.run();
+            } catch (IOException | RuntimeException e) {
+                return () -> {
+                    reading = false;
+                    connection.abort(Optional.of(unreadable(e)));
+                    closeStream();
+                };
+            }
+        };
+        try {
+            connection.workers().execute(() -> loop.execute(guarded.get()));
+        } catch (RejectedExecutionException e) {
+            connection.abort(Optional.of(unreadable(e)));
+        }
+    }
+
+    private HopFailure unreadable(Exception e) {
+        return connection.failure(HopFailure.Kind.CONTENT, "4.3.0", "the message cannot be read: " + e);
+    }
+
+    /** Work that may block. */
+    @FunctionalInterface
+    private interface Blocking {
+        Runnable run() throws IOException;
+    }
+
+    private void onFinalReply(SmtpReply reply) {
+        if (result.isDone()) {
+            return;
+        }
+        replied = true;
+        if (!dotSent) {
+            // It has made up its mind before the end; what it has read of the rest nobody knows.
+            if (reply.isPositive()) {
+                unexpected("half of the message content", reply);
+                return;
+            }
+            connection.retire();
+        }
+        if (mailRefusal.isPresent()) {
+            endAfterMailRefusal();
+        } else if (reply.isPositive()) {
+            accepted.forEach(recipient ->
+                    settle(recipient, new RecipientOutcome.Delivered(reply, connection.hop())));
+            finish(false);
+        } else if (reply.isTransient() || reply.isPermanent()) {
+            settleAccepted(reply, "the message content");
+            finish(false);
+        } else {
+            unexpected("the message content", reply);
+        }
+    }
+
+    private void settleAccepted(SmtpReply reply, String command) {
+        String reason = said(command, reply);
+        accepted.forEach(recipient ->
+                settle(recipient, reply.isPermanent() ? permanent(reply, reason) : transientOutcome(reply, reason)));
+    }
+
+    private void unexpected(String command, SmtpReply reply) {
+        HopFailure failure = connection.failure(
+                HopFailure.Kind.PROTOCOL,
+                "4.5.0",
+                connection.address() + " answered '" + reply + "' to " + command + ", which makes no sense");
+        connection.abort(Optional.of(failure));
+        abort(failure);
+    }
+
+    private String said(String command, SmtpReply reply) {
+        return connection.address() + " said: " + reply + " (in reply to " + command + ")";
+    }
+
+    private RecipientOutcome permanent(SmtpReply reply, String reason) {
+        return new RecipientOutcome.Failed(
+                reply.enhancedStatus().orElse("5.0.0"), reason, Optional.of(reply), Optional.of(connection.hop()));
+    }
+
+    private RecipientOutcome transientOutcome(SmtpReply reply, String reason) {
+        return new RecipientOutcome.Deferred(
+                reply.enhancedStatus().orElse("4.0.0"), reason, Optional.of(reply), Optional.of(connection.hop()));
+    }
+
+    private void settle(OutboundRecipient recipient, RecipientOutcome outcome) {
+        settled.putIfAbsent(recipient.address(), outcome);
+    }
+
+    /** The connection is gone, or never was. */
+    void abort(HopFailure failure) {
+        boolean uncertain = dotSent && !accepted.isEmpty() && failure.kind() != HopFailure.Kind.CONTENT;
+        finish(
+                Optional.of(
+                        uncertain
+                                ? new HopFailure(
+                                        HopFailure.Kind.UNCERTAIN,
+                                        failure.enhancedStatus(),
+                                        failure.reason() + "; the message may have been accepted",
+                                        failure.reply(),
+                                        failure.hop())
+                                : failure),
+                true);
+    }
+
+    private void finish(boolean nextNeedsReset) {
+        finish(Optional.empty(), nextNeedsReset);
+    }
+
+    private void finish(Optional<HopFailure> failure, boolean nextNeedsReset) {
+        if (result.isDone()) {
+            return;
+        }
+        if (!reading) {
+            closeStream();
+        }
+        connection.disarm();
+        connection.transactionOver(nextNeedsReset);
+        if (bodyStarted && !dotSent) {
+            connection.abort(Optional.of(failure.orElseGet(() -> connection.failure(
+                    HopFailure.Kind.LOST, "4.4.2", "message content was refused before its end"))));
+        }
+        result.complete(new TransactionResult(settled, failure, replied));
+    }
+
+    private void closeStream() {
+        stream.ifPresent(open -> {
+            try {
+                connection.workers().execute(() -> {
+                    try {
+                        open.close();
+                    } catch (IOException e) {
+                        // it was only read
+                    }
+                });
+            } catch (RejectedExecutionException e) {
+                // the engine is closing, and the process with it
+            }
+        });
+        stream = Optional.empty();
+    }
+
+    private static boolean needsUtf8(MailAddress address) {
+        return !ascii(address.getLocalPart());
+    }
+
+    private static boolean malformed(MailAddress address) {
+        return address.toString().chars().anyMatch(c -> c < ' ' || c == 127);
+    }
+
+    private static boolean ascii(String text) {
+        return text.chars().allMatch(c -> c < 128);
+    }
+
+    private static String onWire(MailAddress address) {
+        String domain = address.getDomain().asString();
+        return needsUtf8(address) || ascii(domain)
+                ? address.toString()
+                : address.getLocalPart() + "@" + DomainPattern.normalize(domain);
+    }
+}

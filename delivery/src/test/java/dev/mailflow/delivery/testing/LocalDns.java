@@ -1,0 +1,198 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery.testing;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+import org.xbill.DNS.AAAARecord;
+import org.xbill.DNS.ARecord;
+import org.xbill.DNS.CNAMERecord;
+import org.xbill.DNS.DClass;
+import org.xbill.DNS.Flags;
+import org.xbill.DNS.MXRecord;
+import org.xbill.DNS.Message;
+import org.xbill.DNS.Name;
+import org.xbill.DNS.Rcode;
+import org.xbill.DNS.Record;
+import org.xbill.DNS.Resolver;
+import org.xbill.DNS.SOARecord;
+import org.xbill.DNS.Section;
+import org.xbill.DNS.SimpleResolver;
+import org.xbill.DNS.TextParseException;
+import org.xbill.DNS.Type;
+
+/**
+ * An authoritative name server for every name, over UDP on loopback: what it has no record for does not exist. Records
+ * may be added while it runs.
+ */
+public final class LocalDns implements AutoCloseable {
+    private static final long TTL = 60;
+
+    private final DatagramSocket socket;
+    private final List<Record> records = new CopyOnWriteArrayList<>();
+    private final Set<Name> failing = ConcurrentHashMap.newKeySet();
+    private final Set<Name> silent = ConcurrentHashMap.newKeySet();
+    private final List<String> queries = new CopyOnWriteArrayList<>();
+
+    private LocalDns() {
+        try {
+            socket = new DatagramSocket(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        Thread thread = new Thread(this::serve, "local-dns-" + socket.getLocalPort());
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    public static LocalDns start() {
+        return new LocalDns();
+    }
+
+    public int port() {
+        return socket.getLocalPort();
+    }
+
+    /** A resolver that asks this server only. */
+    public Resolver resolver() {
+        try {
+            SimpleResolver resolver = new SimpleResolver(
+                    new InetSocketAddress(socket.getLocalAddress().getHostAddress(), socket.getLocalPort()));
+            resolver.setTimeout(Duration.ofSeconds(1));
+            return resolver;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    public LocalDns mx(String domain, int preference, String host) {
+        records.add(new MXRecord(name(domain), DClass.IN, TTL, preference, name(host)));
+        return this;
+    }
+
+    /** RFC 7505. */
+    public LocalDns nullMx(String domain) {
+        records.add(new MXRecord(name(domain), DClass.IN, TTL, 0, Name.root));
+        return this;
+    }
+
+    public LocalDns a(String host, String address) {
+        records.add(new ARecord(name(host), DClass.IN, TTL, address(address)));
+        return this;
+    }
+
+    public LocalDns aaaa(String host, String address) {
+        records.add(new AAAARecord(name(host), DClass.IN, TTL, address(address)));
+        return this;
+    }
+
+    public LocalDns cname(String alias, String host) {
+        records.add(new CNAMERecord(name(alias), DClass.IN, TTL, name(host)));
+        return this;
+    }
+
+    /** Answers SERVFAIL. */
+    public LocalDns servfail(String name) {
+        failing.add(name(name));
+        return this;
+    }
+
+    /** Never answers. */
+    public LocalDns silent(String name) {
+        silent.add(name(name));
+        return this;
+    }
+
+    /** What was asked, as {@code name/TYPE}. */
+    public List<String> queries() {
+        return List.copyOf(queries);
+    }
+
+    @Override
+    public void close() {
+        socket.close();
+    }
+
+    private void serve() {
+        byte[] buffer = new byte[4096];
+        while (!socket.isClosed()) {
+            try {
+                DatagramPacket packet = new DatagramPacket(buffer, buffer.length);
+                socket.receive(packet);
+                byte[] bytes = new byte[packet.getLength()];
+                System.arraycopy(buffer, 0, bytes, 0, bytes.length);
+                Message query = new Message(bytes);
+                Record question = query.getQuestion();
+                queries.add(question.getName().toString(true) + "/" + Type.string(question.getType()));
+                if (!silent.contains(question.getName())) {
+                    byte[] answer = answer(query, question).toWire();
+                    socket.send(new DatagramPacket(answer, answer.length, packet.getSocketAddress()));
+                }
+            } catch (IOException e) {
+                // closed, or a datagram that is no query
+            }
+        }
+    }
+
+    private Message answer(Message query, Record question) {
+        Message answer = new Message(query.getHeader().getID());
+        answer.getHeader().setFlag(Flags.QR);
+        answer.getHeader().setFlag(Flags.AA);
+        answer.getHeader().setFlag(Flags.RA);
+        answer.addRecord(question, Section.QUESTION);
+        Name name = question.getName();
+        if (failing.contains(name)) {
+            answer.getHeader().setRcode(Rcode.SERVFAIL);
+            return answer;
+        }
+        for (int i = 0; i < 8; i++) {
+            Name current = name;
+            records.stream()
+                    .filter(each -> each.getName().equals(current) && each.getType() == question.getType())
+                    .forEach(each -> answer.addRecord(each, Section.ANSWER));
+            var alias = records.stream()
+                    .filter(each -> each.getName().equals(current) && each instanceof CNAMERecord)
+                    .findFirst();
+            if (alias.isEmpty()) {
+                break;
+            }
+            answer.addRecord(alias.get(), Section.ANSWER);
+            name = ((CNAMERecord) alias.get()).getTarget();
+        }
+        Name last = name;
+        if (answer.getSection(Section.ANSWER).isEmpty()) {
+            if (records.stream().noneMatch(each -> each.getName().subdomain(last))) {
+                answer.getHeader().setRcode(Rcode.NXDOMAIN);
+            }
+            answer.addRecord(
+                    new SOARecord(Name.root, DClass.IN, TTL, name("ns.test"), name("root.test"), 1, 60, 60, 60, TTL),
+                    Section.AUTHORITY);
+        }
+        return answer;
+    }
+
+    private static Name name(String text) {
+        try {
+            return Name.fromString(text, Name.root);
+        } catch (TextParseException e) {
+            throw new IllegalArgumentException(e);
+        }
+    }
+
+    private static InetAddress address(String literal) {
+        try {
+            return InetAddress.getByName(literal);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

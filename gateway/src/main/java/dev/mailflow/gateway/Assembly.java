@@ -1,0 +1,96 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.gateway;
+
+import org.apache.commons.configuration2.BaseHierarchicalConfiguration;
+import org.apache.james.CoreDataModule;
+import org.apache.james.IsStartedProbe;
+import org.apache.james.NaiveDelegationStoreModule;
+import org.apache.james.domainlist.api.DomainList;
+import org.apache.james.modules.CommonServicesModule;
+import org.apache.james.modules.IsStartedProbeModule;
+import org.apache.james.modules.MailboxModule;
+import org.apache.james.modules.MailetProcessingModule;
+import org.apache.james.modules.data.SieveFileRepositoryModule;
+import org.apache.james.modules.mailbox.DefaultEventModule;
+import org.apache.james.modules.mailbox.MemoryDeadLetterModule;
+import org.apache.james.modules.protocols.IMAPServerModule;
+import org.apache.james.modules.protocols.LMTPServerModule;
+import org.apache.james.modules.protocols.ProtocolHandlerModule;
+import org.apache.james.modules.protocols.SMTPServerModule;
+import org.apache.james.modules.server.DataRoutesModules;
+import org.apache.james.modules.server.MailQueueRoutesModule;
+import org.apache.james.modules.server.MailRepositoriesRoutesModule;
+import org.apache.james.modules.server.MailboxRoutesModule;
+import org.apache.james.modules.server.MailetContainerModule.DefaultProcessorsConfigurationSupplier;
+import org.apache.james.modules.server.NoJwtModule;
+import org.apache.james.modules.server.RawPostDequeueDecoratorModule;
+import org.apache.james.modules.server.TaskManagerModule;
+import org.apache.james.modules.server.WebAdminServerModule;
+import org.apache.james.server.core.configuration.ConfigurationProvider;
+import org.apache.james.utils.PropertiesProvider;
+
+import com.google.inject.AbstractModule;
+import com.google.inject.Module;
+import com.google.inject.util.Modules;
+
+import dev.mailflow.gateway.database.MailboxDatabaseModule;
+import dev.mailflow.gateway.database.UserDatabaseModule;
+import dev.mailflow.gateway.domains.PolicyDomainList;
+import dev.mailflow.gateway.queue.MailQueueModule;
+import dev.mailflow.gateway.repository.MailRepositoryModule;
+import dev.mailflow.gateway.webadmin.WebAdminAuthenticationModule;
+
+/** The parts of James that make up the gateway, and what replaces some of them. */
+final class Assembly {
+    private Assembly() {}
+
+    static Module of(
+            GatewayDirectories directories,
+            IsStartedProbe probe,
+            ConfigurationProvider configuration,
+            PropertiesProvider properties) {
+        Module james = Modules.combine(
+                new IsStartedProbeModule(probe),
+                new CommonServicesModule(directories),
+                protocols(),
+                webAdmin(),
+                new MailetProcessingModule(),
+                new RawPostDequeueDecoratorModule(),
+                new MailboxModule(),
+                new DefaultEventModule(),
+                new MemoryDeadLetterModule(),
+                new CoreDataModule(),
+                new NaiveDelegationStoreModule(),
+                new SieveFileRepositoryModule(),
+                new TaskManagerModule());
+        Module ours = Modules.combine(
+                new MailQueueModule(), new MailboxDatabaseModule(), new UserDatabaseModule(), new MailRepositoryModule(), binder -> {
+                    binder.bind(DomainList.class).to(PolicyDomainList.class);
+                    binder.bind(DefaultProcessorsConfigurationSupplier.class)
+                            .toInstance(BaseHierarchicalConfiguration::new);
+                });
+        return Modules.override(Modules.combine(james, ours))
+                .with(new WebAdminAuthenticationModule(), new AbstractModule() {
+                    @Override
+                    protected void configure() {
+                        bind(ConfigurationProvider.class).toInstance(configuration);
+                        bind(PropertiesProvider.class).toInstance(properties);
+                    }
+                });
+    }
+
+    private static Module protocols() {
+        return Modules.combine(
+                new ProtocolHandlerModule(), new SMTPServerModule(), new LMTPServerModule(), new IMAPServerModule());
+    }
+
+    private static Module webAdmin() {
+        return Modules.combine(
+                new WebAdminServerModule(),
+                new NoJwtModule(),
+                new DataRoutesModules(),
+                new MailboxRoutesModule(),
+                new MailQueueRoutesModule(),
+                new MailRepositoriesRoutesModule());
+    }
+}

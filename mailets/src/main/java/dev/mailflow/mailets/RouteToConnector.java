@@ -1,0 +1,154 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.mailets;
+
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+import javax.mail.MessagingException;
+
+import org.apache.james.core.MailAddress;
+import org.apache.james.queue.api.MailQueue.MailQueueException;
+import org.apache.mailet.Mail;
+import org.apache.mailet.base.GenericMailet;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+import com.google.inject.Inject;
+
+import dev.mailflow.delivery.DeliveryConfig;
+import dev.mailflow.delivery.queue.DeliveryService;
+import dev.mailflow.delivery.transport.PooledSmtpTransport;
+import dev.mailflow.policy.MailFlowPolicy;
+import dev.mailflow.policy.PolicyRepository;
+import dev.mailflow.policy.connector.Route;
+import dev.mailflow.policy.event.MailFlowEvent;
+import dev.mailflow.policy.event.MailFlowEvents;
+
+/**
+ * Sends mail out by outbound connectors: decides the connector of every recipient, puts one copy per connector into
+ * that connector's durable queue, and ends the processing of the mail.
+ *
+ * <pre>{@code
+ * <mailet match="All" class="dev.mailflow.mailets.RouteToConnector">
+ *   <connector>fabrikam-out</connector>    <!-- optional: this one, whatever the recipient -->
+ *   <heloName>mx.contoso.com</heloName>    <!-- optional: default is the host's name -->
+ * </mailet>
+ * }</pre>
+ *
+ * <p>A connector that is named here and unknown or disabled keeps James from starting. One that goes away later defers
+ * its mail. When a queue cannot take its copy, the recipients that are not queued yet go to the {@code error}
+ * processor: nobody gets the mail twice, nobody loses it.
+ */
+public final class RouteToConnector extends GenericMailet {
+    private static final Logger LOGGER = LoggerFactory.getLogger(RouteToConnector.class);
+
+    private final PolicyRepository policies;
+    private final DeliveryService delivery;
+    private final MailFlowEvents events;
+    private Optional<String> named = Optional.empty();
+    private boolean started;
+
+    @Inject
+    public RouteToConnector(PolicyRepository policies, DeliveryService delivery, MailFlowEvents events) {
+        this.policies = policies;
+        this.delivery = delivery;
+        this.events = events;
+    }
+
+    @Override
+    public void init() throws MessagingException {
+        named = Optional.ofNullable(getInitParameter("connector")).map(String::trim);
+        if (named.isPresent()) {
+            Route route = policies.current().outboundConnectors().named(named.get(), parameter());
+            if (!(route instanceof Route.Via)) {
+                throw new MessagingException(route.reason());
+            }
+        }
+        String heloName = Optional.ofNullable(getInitParameter("heloName")).orElseGet(RouteToConnector::hostName);
+        delivery.start(
+                getMailetContext(),
+                () -> new PooledSmtpTransport(
+                        DeliveryConfig.builder(heloName).build()),
+                heloName);
+        started = true;
+    }
+
+    private static String hostName() {
+        try {
+            return InetAddress.getLocalHost().getCanonicalHostName();
+        } catch (UnknownHostException e) {
+            return "localhost";
+        }
+    }
+
+    private static String parameter() {
+        return "parameter <connector> of mailet " + RouteToConnector.class.getName();
+    }
+
+    @Override
+    public void service(Mail mail) throws MessagingException {
+        Map<String, Copy> copies = decide(mail, policies.current());
+        List<MailAddress> unqueued = new ArrayList<>(mail.getRecipients());
+        String name = mail.getName();
+        try {
+            for (Copy copy : copies.values()) {
+                mail.setRecipients(copy.recipients());
+                mail.setName(copies.size() == 1 ? name : name + "-to-" + copy.connector());
+                delivery.enqueue(mail, copy.connector());
+                unqueued.removeAll(copy.recipients());
+                events.publish(new MailFlowEvent.Routed(
+                        new MailFlowEvent.MessageRef(
+                                mail.getName(), Optional.ofNullable(mail.getMessage().getMessageID())),
+                        copy.connector(),
+                        copy.recipients().stream().map(MailAddress::asString).toList(),
+                        copy.reason()));
+            }
+            mail.setState(Mail.GHOST);
+        } catch (MailQueueException e) {
+            LOGGER.error("Mail {} could not be queued for {}: to the error processor", name, unqueued, e);
+            mail.setRecipients(unqueued);
+            mail.setErrorMessage("The outgoing queue did not take the mail: " + e.getMessage());
+            mail.setState(Mail.ERROR);
+        } finally {
+            mail.setName(name);
+        }
+    }
+
+    private Map<String, Copy> decide(Mail mail, MailFlowPolicy policy) {
+        Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
+        Map<String, Copy> copies = new LinkedHashMap<>();
+        for (MailAddress recipient : mail.getRecipients()) {
+            Route route = named.map(connector -> policy.outboundConnectors().named(connector, parameter()))
+                    .orElseGet(() -> policy.outboundConnectors().choose(sender, recipient.getDomain()));
+            // A connector that is not there has a queue too: its mail waits there, visibly, until it is back.
+            String connector = route instanceof Route.Via via
+                    ? via.connector().name()
+                    : ((Route.NoSuchConnector) route).name();
+            copies.computeIfAbsent(connector, key -> new Copy(key, new ArrayList<>(), route.reason()))
+                    .recipients()
+                    .add(recipient);
+        }
+        return copies;
+    }
+
+    @Override
+    public void destroy() {
+        if (started) {
+            started = false;
+            delivery.stop();
+        }
+    }
+
+    @Override
+    public String getMailetInfo() {
+        return "RouteToConnector: " + named.orElse("one decision per recipient");
+    }
+
+    /** One connector's share of a mail; the reason is that of its first recipient. */
+    private record Copy(String connector, List<MailAddress> recipients, String reason) {}
+}

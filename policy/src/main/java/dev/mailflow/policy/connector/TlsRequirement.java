@@ -1,0 +1,43 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.policy.connector;
+
+import java.util.Optional;
+import java.util.Set;
+
+import dev.mailflow.policy.certificate.CertificatePin;
+import dev.mailflow.policy.certificate.ClientKey;
+import dev.mailflow.policy.certificate.TrustAnchors;
+import dev.mailflow.policy.domain.DomainPattern;
+
+/**
+ * What a connector demands of TLS towards its next hops.
+ *
+ * @param name for {@link TlsLevel#DOMAIN}: the name the certificate must bear; empty: the recipient domain or MX host
+ *     (with MX), the smart host's name (with smart hosts)
+ * @param trustAnchors for {@link TlsLevel#CA} and {@link TlsLevel#DOMAIN}
+ * @param pins for {@link TlsLevel#PINNED}; one of them must match
+ * @param clientCertificate what we present when asked
+ */
+public record TlsRequirement(
+        TlsLevel level,
+        Optional<DomainPattern> name,
+        TrustAnchors trustAnchors,
+        Set<CertificatePin> pins,
+        Optional<ClientKey> clientCertificate) {
+
+    public TlsRequirement {
+        pins = Set.copyOf(pins);
+    }
+
+    /** A requirement of the given level with JDK trust anchors and nothing else. */
+    public static TlsRequirement of(TlsLevel level) {
+        return new TlsRequirement(level, Optional.empty(), TrustAnchors.jdk(), Set.of(), Optional.empty());
+    }
+
+    /** This requirement raised to at least {@link TlsLevel#ENCRYPT} (a rule's {@code requiretls}). */
+    public TlsRequirement atLeastEncrypt() {
+        return level.requiresTls()
+                ? this
+                : new TlsRequirement(TlsLevel.ENCRYPT, name, trustAnchors, pins, clientCertificate);
+    }
+}

@@ -1,0 +1,122 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.policy.domain;
+
+import java.net.IDN;
+import java.util.Locale;
+import java.util.regex.Pattern;
+
+import org.apache.james.core.Domain;
+
+/**
+ * A domain as policies name it: {@code contoso.com} (that domain only), {@code *.contoso.com} (the domain and all its
+ * subdomains) or {@code *} (every domain). See section 1 of the mail-flow behaviour.
+ *
+ * @param kind which of the three
+ * @param name lower-case A-label form without {@code *.}; empty for {@link Kind#ANY}
+ */
+public record DomainPattern(Kind kind, String name) implements Comparable<DomainPattern> {
+
+    /** The three kinds, least specific first. */
+    public enum Kind {
+        ANY,
+        SUFFIX,
+        EXACT
+    }
+
+    private static final Pattern LABELS = Pattern.compile(
+            "(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*");
+
+    public static final DomainPattern ANY = new DomainPattern(Kind.ANY, "");
+
+    /**
+     * Reads a pattern.
+     *
+     * @throws IllegalArgumentException saying what was found and what is valid
+     */
+    public static DomainPattern parse(String text) {
+        String trimmed = text.trim();
+        if (trimmed.equals("*")) {
+            return ANY;
+        }
+        boolean suffix = trimmed.startsWith("*.");
+        return new DomainPattern(
+                suffix ? Kind.SUFFIX : Kind.EXACT, aLabels(suffix ? trimmed.substring(2) : trimmed, text));
+    }
+
+    private static String aLabels(String name, String found) {
+        String ascii;
+        try {
+            ascii = name.contains("*") ? "*" : normalize(name);
+        } catch (IllegalArgumentException e) {
+            ascii = "*";
+        }
+        if (!LABELS.matcher(ascii).matches()) {
+            throw new IllegalArgumentException("found '" + found
+                    + "', expected a domain ('contoso.com'), a domain with its subdomains ('*.contoso.com') or '*'");
+        }
+        return ascii;
+    }
+
+    /** The form in which domains are compared: lower case, A-labels, no final dot. */
+    public static String normalize(String domain) {
+        String noDot = domain.endsWith(".") ? domain.substring(0, domain.length() - 1) : domain;
+        for (int i = 0; i < noDot.length(); i++) {
+            if (noDot.charAt(i) > 127) {
+                return IDN.toASCII(noDot, IDN.ALLOW_UNASSIGNED).toLowerCase(Locale.ROOT);
+            }
+        }
+        return noDot.toLowerCase(Locale.ROOT);
+    }
+
+    public static String normalize(Domain domain) {
+        return normalize(domain.asString());
+    }
+
+    /** Whether the domain, in any case and in U- or A-label form, is one this pattern names. */
+    public boolean matches(String domain) {
+        String candidate = normalize(domain);
+        return switch (kind) {
+            case ANY -> true;
+            case EXACT -> candidate.equals(name);
+            case SUFFIX -> candidate.equals(name)
+                    || (candidate.endsWith(name) && candidate.charAt(candidate.length() - name.length() - 1) == '.');
+        };
+    }
+
+    public boolean matches(Domain domain) {
+        return matches(domain.asString());
+    }
+
+    /** Greater is more specific: exact, then the longest {@code *.} suffix, then {@code *}. */
+    public int specificity() {
+        return switch (kind) {
+            case ANY -> 0;
+            case SUFFIX -> 1 + name.length();
+            case EXACT -> Integer.MAX_VALUE;
+        };
+    }
+
+    /** Whether every domain {@code other} names is also named by this pattern. */
+    public boolean covers(DomainPattern other) {
+        return switch (kind) {
+            case ANY -> true;
+            case EXACT -> equals(other);
+            case SUFFIX -> other.kind != Kind.ANY && matches(other.name);
+        };
+    }
+
+    @Override
+    public int compareTo(DomainPattern other) {
+        int bySpecificity = Integer.compare(other.specificity(), specificity());
+        return bySpecificity != 0 ? bySpecificity : name.compareTo(other.name);
+    }
+
+    @Override
+    public String toString() {
+        return switch (kind) {
+            case ANY -> "*";
+            case SUFFIX -> "*." + name;
+            case EXACT -> name;
+        };
+    }
+}

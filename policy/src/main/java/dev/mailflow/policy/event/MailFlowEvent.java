@@ -1,0 +1,204 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.policy.event;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Something that happened to one message at one stage. An event names its stage, the message and whatever explains the
+ * outcome; it never carries a secret or content.
+ */
+public sealed interface MailFlowEvent {
+
+    /** The stage, one lower-case word. */
+    String kind();
+
+    /** Which message. */
+    MessageRef message();
+
+    /** Everything there is to say, in the order to say it; values are rendered with {@code toString()}. */
+    Map<String, Object> fields();
+
+    /**
+     * A message as administrators look for it.
+     *
+     * @param mail James's name of the mail
+     * @param messageId the Message-ID header; empty when it has none
+     */
+    record MessageRef(String mail, Optional<String> messageId) {}
+
+    /**
+     * A next hop and what secured the way to it.
+     *
+     * @param nextHop {@code host[address]:port}
+     * @param tls protocol version, cipher and what was verified; empty: plaintext
+     */
+    record Hop(String nextHop, Optional<String> tls) {}
+
+    /** The connection filter judged the client. */
+    record Filtered(MessageRef message, String clientIp, String verdict, String reason) implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "filtered";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("client", clientIp);
+            fields.put("verdict", verdict);
+            fields.put("reason", reason);
+            return fields;
+        }
+    }
+
+    /** A connector was chosen for some recipients and the message put into its queue. */
+    record Routed(MessageRef message, String connector, List<String> recipients, String reason)
+            implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "routed";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("connector", connector);
+            putRecipients(fields, recipients);
+            fields.put("reason", reason);
+            return fields;
+        }
+    }
+
+    /** A next hop took responsibility for some recipients. */
+    record Delivered(
+            MessageRef message,
+            String connector,
+            List<String> recipients,
+            Hop hop,
+            String reply,
+            int attempt,
+            Duration sinceQueued)
+            implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "delivered";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("connector", connector);
+            putHop(fields, Optional.of(hop));
+            putRecipients(fields, recipients);
+            fields.put("attempt", attempt);
+            fields.put("age", sinceQueued);
+            fields.put("reply", reply);
+            return fields;
+        }
+    }
+
+    /** Some recipients have to wait. */
+    record Deferred(
+            MessageRef message,
+            String connector,
+            List<String> recipients,
+            Optional<Hop> hop,
+            String status,
+            String reason,
+            Optional<String> reply,
+            int attempt,
+            Instant nextAttempt)
+            implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "deferred";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("connector", connector);
+            putHop(fields, hop);
+            putRecipients(fields, recipients);
+            fields.put("attempt", attempt);
+            fields.put("next", nextAttempt);
+            fields.put("status", status);
+            fields.put("reason", reason);
+            reply.ifPresent(text -> fields.put("reply", text));
+            return fields;
+        }
+    }
+
+    /** Some recipients cannot be reached; the sender is told if it wants to be. */
+    record Failed(
+            MessageRef message,
+            String connector,
+            List<String> recipients,
+            Optional<Hop> hop,
+            String status,
+            String reason,
+            Optional<String> reply,
+            int attempt)
+            implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "failed";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("connector", connector);
+            putHop(fields, hop);
+            putRecipients(fields, recipients);
+            fields.put("attempt", attempt);
+            fields.put("status", status);
+            fields.put("reason", reason);
+            reply.ifPresent(text -> fields.put("reply", text));
+            return fields;
+        }
+    }
+
+    /** The sender was told of a failure or a delay (RFC 3464), or would have been had it not asked otherwise. */
+    record Notified(MessageRef message, String action, String to, List<String> recipients) implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "notified";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("action", action);
+            fields.put("sender", to);
+            putRecipients(fields, recipients);
+            return fields;
+        }
+    }
+
+    private static Map<String, Object> begin(MailFlowEvent event) {
+        Map<String, Object> fields = new LinkedHashMap<>();
+        fields.put("event", event.kind());
+        fields.put("mail", event.message().mail());
+        event.message().messageId().ifPresent(id -> fields.put("message-id", id));
+        return fields;
+    }
+
+    private static void putHop(Map<String, Object> fields, Optional<Hop> hop) {
+        hop.ifPresent(reached -> {
+            fields.put("next-hop", reached.nextHop());
+            fields.put("tls", reached.tls().orElse("none"));
+        });
+    }
+
+    private static void putRecipients(Map<String, Object> fields, Collection<String> recipients) {
+        fields.put("recipients", recipients.size());
+        fields.put("to", String.join(",", recipients));
+    }
+}

@@ -1,0 +1,94 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.policy.file;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.Map;
+import java.util.Optional;
+
+import dev.mailflow.policy.MailFlowPolicy;
+import dev.mailflow.policy.SourceLocation;
+import dev.mailflow.policy.connection.ConnectionFilter;
+import dev.mailflow.policy.connector.InboundConnectors;
+import dev.mailflow.policy.connector.OutboundConnectors;
+import dev.mailflow.policy.domain.AcceptedDomains;
+
+/**
+ * Reads {@code mailflow.xml} and every file it names into a {@link MailFlowPolicy}, strictly: what is not understood is
+ * an error, and all mistakes are told at once, each with file, line, what was found and what would be right. Values
+ * that come from {@code ${env:…}} or {@code ${file:…}} are never repeated in a message.
+ */
+public final class MailFlowXmlReader {
+    private static final int LARGEST_DOCUMENT = 64 * 1024 * 1024;
+
+    private MailFlowXmlReader() {}
+
+    /**
+     * Reads the policy. Never throws for what the files hold.
+     *
+     * @param mailflowXml the policy file
+     * @param confDir the directory that {@code file://conf/} names
+     * @param env the variables that {@code ${env:NAME}} names
+     * @param clock tells when the snapshot was made
+     */
+    public static PolicyReading read(Path mailflowXml, Path confDir, Map<String, String> env, Clock clock) {
+        ConfigurationFiles files = new ConfigurationFiles(confDir);
+        Problems problems = new Problems();
+        String name = files.nameOf(mailflowXml);
+        Optional<MailFlowPolicy> policy = load(mailflowXml, name, files, problems)
+                .flatMap(document -> LocatedXml.parse(document, name, problems))
+                .flatMap(root ->
+                        new StructureCheck(name, new References(env, files), problems).check(root, Grammar.MAILFLOW))
+                .map(root -> map(root, new Reading(files, problems), mailflowXml, clock))
+                .filter(unused -> !problems.hasErrors());
+        return new PolicyReading(mailflowXml.toString(), policy, problems.inFileOrder(name), files.stamps());
+    }
+
+    /** Reads the policy with the environment of this process. */
+    public static PolicyReading read(Path mailflowXml, Path confDir, Clock clock) {
+        return read(mailflowXml, confDir, System.getenv(), clock);
+    }
+
+    private static Optional<byte[]> load(Path mailflowXml, String name, ConfigurationFiles files, Problems problems) {
+        try {
+            byte[] document = files.read(mailflowXml);
+            if (document.length <= LARGEST_DOCUMENT) {
+                return Optional.of(document);
+            }
+            problems.error(
+                    new SourceLocation(name, 0),
+                    "found " + document.length + " bytes, expected at most " + LARGEST_DOCUMENT
+                            + ": long lists belong in an <allowFile> or <blockFile>");
+        } catch (IOException e) {
+            problems.error(
+                    new SourceLocation(name, 0),
+                    "found no readable policy at " + mailflowXml + ": " + e.getMessage() + "; expected an XML file");
+        }
+        return Optional.empty();
+    }
+
+    private static MailFlowPolicy map(Node<Void> root, Reading reading, Path source, Clock clock) {
+        new NotYetSupportedSections(reading).refuse(root);
+        AcceptedDomains acceptedDomains = root.one(Grammar.ACCEPTED_DOMAINS)
+                .map(new AcceptedDomainsSection(reading)::map)
+                .orElse(AcceptedDomains.none());
+        ConnectionFilter connectionFilter = root.one(Grammar.CONNECTION_FILTER)
+                .map(new ConnectionFilterSection(reading)::map)
+                .orElse(ConnectionFilter.none());
+        InboundConnectors inbound = root.one(Grammar.INBOUND_CONNECTORS)
+                .map(new InboundSection(reading)::map)
+                .orElse(InboundConnectors.none());
+        OutboundConnectors outbound = root.one(Grammar.OUTBOUND_CONNECTORS)
+                .map(new OutboundSection(reading)::map)
+                .orElse(OutboundConnectors.none());
+        return new MailFlowPolicy(
+                reading.files().version(),
+                source.toString(),
+                clock.instant(),
+                acceptedDomains,
+                connectionFilter,
+                inbound,
+                outbound);
+    }
+}

@@ -1,0 +1,56 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.policy.file;
+
+import java.util.Optional;
+
+/**
+ * Sections that are read but not carried out. A policy with one of them is refused, because it would mean less than it
+ * says; their mistakes are told all the same.
+ */
+final class NotYetSupportedSections {
+    private final Problems problems;
+
+    NotYetSupportedSections(Reading reading) {
+        this.problems = reading.problems();
+    }
+
+    void refuse(Node<Void> root) {
+        Grammar.NOT_YET_SUPPORTED.stream()
+                .flatMap(section -> root.one(section).stream())
+                .forEach(section -> problems.error(
+                        section.location(),
+                        "section <" + section.rule().name()
+                                + "> is not yet supported, so that a policy with it cannot come into force;"
+                                + " expected a policy without it"));
+        root.one(Grammar.TRANSPORT_RULES)
+                .ifPresent(section -> section.all(Grammar.RULE).forEach(this::checkRule));
+        root.one(Grammar.HYBRID)
+                .flatMap(section -> section.one(Grammar.MAILBOXES))
+                .ifPresent(this::checkMailboxes);
+    }
+
+    private void checkRule(Node<Void> rule) {
+        Optional<Node<FileUrl>> script = rule.one(Grammar.SCRIPT);
+        Optional<Node<String>> sieve = rule.one(Grammar.SIEVE);
+        if (script.isPresent() == sieve.isPresent()) {
+            problems.error(
+                    rule.location(),
+                    "found <rule> with "
+                            + (script.isPresent() ? "both <script> and <sieve>" : "neither <script> nor <sieve>")
+                            + ", expected one of them");
+        }
+    }
+
+    private void checkMailboxes(Node<Void> mailboxes) {
+        boolean elsewhere = mailboxes
+                .get(Grammar.MAILBOX_SOURCE)
+                .filter(source -> !source.equals("james"))
+                .isPresent();
+        if (elsewhere && !mailboxes.has(Grammar.MAILBOX_URL)) {
+            problems.error(
+                    mailboxes.location(),
+                    "found <mailboxes source=" + mailboxes.shown(Grammar.MAILBOX_SOURCE)
+                            + "> without attribute url, expected url=\"…\"");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.policy.check;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+import dev.mailflow.policy.PolicyProblem;
+import dev.mailflow.policy.testing.PolicyXml;
+
+class PolicyCheckTest {
+
+    static List<Arguments> findings() {
+        return List.of(
+                Arguments.of(
+                        outbound("a", "", "<recipientDomain>x.com</recipientDomain>", "")
+                                + outbound("b", "", "<recipientDomain>x.com</recipientDomain>", ""),
+                        "warning: outbound connector 'b' is shadowed and never used: for recipientDomain x.com, 'a' at"
+                                + " mailflow.xml:2 is always chosen before it (cost, then name)"),
+                Arguments.of(
+                        outbound("a", "cost='5'", "<recipientDomain>x.com</recipientDomain>", "")
+                                + outbound("b", "", "<recipientDomain>x.com</recipientDomain>", ""),
+                        "warning: outbound connector 'a' is shadowed and never used: for recipientDomain x.com, 'b' at"
+                                + " mailflow.xml:2 is always chosen before it (cost, then name)"),
+                Arguments.of(
+                        outbound("a", "", "<recipientDomain>x.com</recipientDomain>", "<tls level='domain'/>"),
+                        "error: outbound connector 'a' can never succeed at TLS level domain: smartHost 127.0.0.1:25 is"
+                                + " an address, certificates name hosts; add name= to <tls> or use the host's name"),
+                Arguments.of(
+                        outbound(
+                                "a",
+                                "",
+                                "<recipientDomain>x.com</recipientDomain>",
+                                "<tls level='domain' name='192.0.2.1'/>"),
+                        "error: outbound connector 'a' can never match a certificate named '192.0.2.1': that is an"
+                                + " address, expected a host name"),
+                Arguments.of(
+                        "<connectionFilter><allow expires='2026-11-01T00:00:00Z'>192.0.2.1</allow></connectionFilter>",
+                        "warning: <allow> 192.0.2.1 expired at 2026-11-01T00:00:00Z and has no effect; remove it or set"
+                                + " a later expires"),
+                Arguments.of(
+                        "<connectionFilter><block>192.0.2.1</block><allow>192.0.2.0/24</allow></connectionFilter>",
+                        "warning: <block> 192.0.2.1 has no effect: <allow> 192.0.2.0/24 at mailflow.xml:2 covers it, and"
+                                + " allow beats block"),
+                Arguments.of(
+                        "<connectionFilter><block except='198.51.100.1'>192.0.2.0/24</block></connectionFilter>",
+                        "warning: except 198.51.100.1 carves nothing out of 192.0.2.0/24: they do not overlap"),
+                Arguments.of(
+                        "<acceptedDomains><domain type='internalRelay'>x.com</domain></acceptedDomains>",
+                        "warning: internalRelay domain x.com has no connector of its own: its mail goes to its MX by"
+                                + " connector 'internet', which loops if the MX is this gateway; add an outbound"
+                                + " connector with its recipientDomain"),
+                Arguments.of(
+                        "<outboundConnectors><outboundConnector name='internet' type='internet' enabled='false'>"
+                                + "<recipientDomain>*</recipientDomain><useMx>true</useMx></outboundConnector>"
+                                + "</outboundConnectors>",
+                        "warning: domains that no connector names have no route: connector 'internet' takes the place of"
+                                + " the implied default route but is not for every sender and recipient (recipientDomain"
+                                + " *); their mail waits until it expires"),
+                Arguments.of(
+                        partner("a", "x.com") + partner("b", "x.com"),
+                        "warning: inbound connector 'b' is never chosen for senderDomain x.com: 'a' at mailflow.xml:2"
+                                + " names it too and comes first by name"),
+                Arguments.of(
+                        "<inboundConnectors><inboundConnector name='a' type='partner'><senderDomain>x.com</senderDomain>"
+                                + "<requireTls>false</requireTls><clientCertificate name='m.x.com'/></inboundConnector>"
+                                + "</inboundConnectors>",
+                        "warning: inbound connector 'a' has requireTls false and demands a client certificate: a"
+                                + " plaintext session has none and is refused all the same"));
+    }
+
+    private static String outbound(String name, String attributes, String domains, String tls) {
+        return "<outboundConnector name='%s' type='partner' %s>%s<smartHost>127.0.0.1</smartHost>%s</outboundConnector>"
+                .formatted(name, attributes, domains, tls);
+    }
+
+    private static String partner(String name, String domain) {
+        return "<inboundConnector name='%s' type='partner'><senderDomain>%s</senderDomain></inboundConnector>"
+                .formatted(name, domain);
+    }
+
+    private static String section(String xml) {
+        if (xml.startsWith("<outboundConnector ")) {
+            return "<outboundConnectors>" + xml + "</outboundConnectors>";
+        }
+        return xml.startsWith("<inboundConnector ") ? "<inboundConnectors>" + xml + "</inboundConnectors>" : xml;
+    }
+
+    @ParameterizedTest
+    @MethodSource("findings")
+    void checkShouldFindWhatCannotMeanWhatItSays(String xml, String expected) {
+        assertThat(PolicyCheck.check(PolicyXml.policy(section(xml)), PolicyXml.NOW))
+                .extracting(PolicyProblem::toString)
+                .containsExactly("mailflow.xml:2: " + expected);
+    }
+
+    @Test
+    void checkShouldFindNothingInAPolicyThatMeansWhatItSays() {
+        assertThat(PolicyCheck.check(
+                        PolicyXml.policy(
+                                """
+                                <acceptedDomains>
+                                  <domain>contoso.com</domain>
+                                  <domain type="internalRelay">fabrikam.com</domain>
+                                </acceptedDomains>
+                                <connectionFilter>
+                                  <allow expires="2027-01-01T00:00:00Z">192.0.2.0/24</allow>
+                                  <block>192.0.2.0/25</block>
+                                </connectionFilter>
+                                <outboundConnectors>
+                                  <outboundConnector name="a" type="organization">
+                                    <recipientDomain>fabrikam.com</recipientDomain>
+                                    <smartHost>mail.fabrikam.com</smartHost>
+                                    <tls level="domain"/>
+                                  </outboundConnector>
+                                  <outboundConnector name="b" type="organization">
+                                    <recipientDomain>fabrikam.com</recipientDomain>
+                                    <senderDomain>contoso.com</senderDomain>
+                                    <smartHost>mail.fabrikam.com</smartHost>
+                                  </outboundConnector>
+                                </outboundConnectors>"""),
+                        PolicyXml.NOW))
+                .isEmpty();
+    }
+}
