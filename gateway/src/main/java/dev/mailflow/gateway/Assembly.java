@@ -52,8 +52,16 @@ final class Assembly {
         Module james = Modules.combine(
                 new IsStartedProbeModule(probe),
                 new CommonServicesModule(directories),
-                protocols(),
-                webAdmin(),
+                new ProtocolHandlerModule(),
+                new SMTPServerModule(),
+                new LMTPServerModule(),
+                new IMAPServerModule(),
+                new WebAdminServerModule(),
+                new NoJwtModule(),
+                new DataRoutesModules(),
+                new MailboxRoutesModule(),
+                new MailQueueRoutesModule(),
+                new MailRepositoriesRoutesModule(),
                 new MailetProcessingModule(),
                 new RawPostDequeueDecoratorModule(),
                 new MailboxModule(),
@@ -64,12 +72,19 @@ final class Assembly {
                 new SieveFileRepositoryModule(),
                 new TaskManagerModule());
         Module ours = Modules.combine(
-                new MailQueueModule(), new MailboxDatabaseModule(), new UserDatabaseModule(), new MailRepositoryModule(), binder -> {
-                    binder.bind(DomainList.class).to(PolicyDomainList.class);
-                    binder.bind(DefaultProcessorsConfigurationSupplier.class)
-                            .toInstance(BaseHierarchicalConfiguration::new);
+                new MailQueueModule(),
+                new MailboxDatabaseModule(),
+                new UserDatabaseModule(),
+                new MailRepositoryModule(),
+                new AbstractModule() {
+                    @Override
+                    protected void configure() {
+                        bind(DomainList.class).to(PolicyDomainList.class);
+                        bind(DefaultProcessorsConfigurationSupplier.class)
+                                .toInstance(BaseHierarchicalConfiguration::new);
+                    }
                 });
-        return Modules.override(Modules.combine(james, ours))
+        return Modules.override(james, ours)
                 .with(new WebAdminAuthenticationModule(), new AbstractModule() {
                     @Override
                     protected void configure() {
@@ -77,20 +92,5 @@ final class Assembly {
                         bind(PropertiesProvider.class).toInstance(properties);
                     }
                 });
-    }
-
-    private static Module protocols() {
-        return Modules.combine(
-                new ProtocolHandlerModule(), new SMTPServerModule(), new LMTPServerModule(), new IMAPServerModule());
-    }
-
-    private static Module webAdmin() {
-        return Modules.combine(
-                new WebAdminServerModule(),
-                new NoJwtModule(),
-                new DataRoutesModules(),
-                new MailboxRoutesModule(),
-                new MailQueueRoutesModule(),
-                new MailRepositoriesRoutesModule());
     }
 }

@@ -302,9 +302,14 @@ public final class Gateway implements AutoCloseable {
     }
 
     /** An object of the running server, such as its {@link PolicyRepository}, by its Guice type. */
-    public synchronized <T> T instance(Class<T> type) {
+    public <T> T instance(Class<T> type) {
+        return instance(Key.get(type));
+    }
+
+    /** A part of the running gateway by its binding. */
+    public synchronized <T> T instance(Key<T> key) {
         return injector.orElseThrow(() -> new IllegalStateException("The gateway was not started"))
-                .getInstance(type);
+                .getInstance(key);
     }
 
     /** Stops taking mail, lets what is being processed end or return to its queue, and closes every file. */
@@ -313,9 +318,9 @@ public final class Gateway implements AutoCloseable {
             return;
         }
         state = State.STOPPED;
-        probe.notifyStoped();
         endpoints = List.of();
         injector.ifPresent(Gateway::destroy);
+        probe.notifyStoped();
         for (int i = resources.size() - 1; i >= 0; i--) {
             try {
                 resources.get(i).close();

@@ -42,12 +42,17 @@ public final class GatewayMain implements Callable<Integer> {
     private Path data;
 
     @Option(names = "--help", usageHelp = true, description = "shows this text")
+    @SuppressWarnings("unused") // picocli looks at it
     private boolean help;
 
     private GatewayMain() {}
 
     public static void main(String[] args) {
-        System.exit(new CommandLine(new GatewayMain()).execute(args));
+        System.exit(commandLine().execute(args));
+    }
+
+    static CommandLine commandLine() {
+        return new CommandLine(new GatewayMain());
     }
 
     @Override

@@ -13,8 +13,11 @@ import org.junit.jupiter.api.Test;
 /** What every {@link PolicyRepository} promises. */
 public interface PolicyRepositoryContract {
 
-    /** How long a change may take. */
+    /** How long a change may take to come into force. */
     Duration SOON = Duration.ofSeconds(2);
+
+    /** How long a mistake may take to be told: a file half-written is given time. */
+    Duration REPORTED = Duration.ofSeconds(4);
 
     /** The repository under test; the first call follows a first {@link #publish}. */
     PolicyRepository repository() throws Exception;
@@ -49,8 +52,8 @@ public interface PolicyRepositoryContract {
 
         publish("second.example");
 
-        await().atMost(SOON).untilAsserted(() -> assertThat(accepted(repository.current()))
-                .containsExactly("second.example"));
+        await().atMost(SOON)
+                .untilAsserted(() -> assertThat(accepted(repository.current())).containsExactly("second.example"));
         assertThat(repository.current().version()).isNotEqualTo(before);
     }
 
@@ -62,7 +65,7 @@ public interface PolicyRepositoryContract {
 
         publishBroken();
 
-        await().atMost(SOON).untilAsserted(() -> assertThat(repository.pendingProblems())
+        await().atMost(REPORTED).untilAsserted(() -> assertThat(repository.pendingProblems())
                 .anyMatch(problem -> problem.severity() == PolicyProblem.Severity.ERROR));
         assertThat(repository.current()).isSameAs(good);
     }
@@ -72,12 +75,12 @@ public interface PolicyRepositoryContract {
         publish("first.example");
         PolicyRepository repository = repository();
         publishBroken();
-        await().atMost(SOON).until(() -> !repository.pendingProblems().isEmpty());
+        await().atMost(REPORTED).until(() -> !repository.pendingProblems().isEmpty());
 
         publish("mended.example");
 
-        await().atMost(SOON).untilAsserted(() -> assertThat(accepted(repository.current()))
-                .containsExactly("mended.example"));
+        await().atMost(SOON)
+                .untilAsserted(() -> assertThat(accepted(repository.current())).containsExactly("mended.example"));
         assertThat(repository.pendingProblems()).isEmpty();
     }
 
@@ -89,7 +92,7 @@ public interface PolicyRepositoryContract {
         List<MailFlowPolicy> told = new CopyOnWriteArrayList<>();
         repository.subscribe(told::add);
         publishBroken();
-        await().atMost(SOON).until(() -> !repository.pendingProblems().isEmpty());
+        await().atMost(REPORTED).until(() -> !repository.pendingProblems().isEmpty());
 
         publish("first.example");
 
@@ -114,7 +117,7 @@ public interface PolicyRepositoryContract {
         publish("second.example");
         await().atMost(SOON).until(() -> told.size() == 1);
         publishBroken();
-        await().atMost(SOON).until(() -> !repository.pendingProblems().isEmpty());
+        await().atMost(REPORTED).until(() -> !repository.pendingProblems().isEmpty());
         publish("third.example");
         await().atMost(SOON).until(() -> told.size() == 2);
 

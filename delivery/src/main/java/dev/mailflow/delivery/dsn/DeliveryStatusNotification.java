@@ -113,7 +113,8 @@ public record DeliveryStatusNotification(
         text.setText(forPeople(), "utf-8");
         text.setDescription("Notification");
         report.addBodyPart(text);
-        report.addBodyPart(part("message/delivery-status", forPrograms().getBytes(StandardCharsets.UTF_8), "Delivery report"));
+        report.addBodyPart(
+                part("message/delivery-status", forPrograms().getBytes(StandardCharsets.UTF_8), "Delivery report"));
         report.addBodyPart(original(originalMessage, wanted));
 
         MimeMessage message = new MimeMessage(Session.getInstance(new Properties()));
@@ -130,8 +131,7 @@ public record DeliveryStatusNotification(
     private MimeBodyPart original(MimeMessage originalMessage, Optional<DsnReturn> wanted)
             throws MessagingException, IOException {
         boolean whole = action == Action.FAILED
-                && wanted.map(DsnReturn.FULL::equals)
-                        .orElseGet(() -> sizeOf(originalMessage) <= WHOLE_ORIGINAL);
+                && wanted.map(DsnReturn.FULL::equals).orElseGet(() -> sizeOf(originalMessage) <= WHOLE_ORIGINAL);
         if (whole) {
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();
             originalMessage.writeTo(bytes);
@@ -186,7 +186,10 @@ public record DeliveryStatusNotification(
                             + "confirm delivery: you may not hear of it again.\n";
                 });
         for (Recipient recipient : recipients) {
-            text.append("\n<").append(recipient.address().asString()).append(">: ").append(oneLine(recipient.reason()));
+            text.append("\n<")
+                    .append(recipient.address().asString())
+                    .append(">: ")
+                    .append(oneLine(recipient.reason()));
             recipient.reply().ifPresent(reply -> text.append("\n    The remote server")
                     .append(recipient.remoteMta().map(mta -> " " + mta).orElse(""))
                     .append(" said: ")
@@ -210,10 +213,13 @@ public record DeliveryStatusNotification(
             line(report, "Action", action.field);
             line(report, "Status", recipient.status());
             recipient.remoteMta().ifPresent(mta -> line(report, "Remote-MTA", "dns; " + mta));
-            line(report, "Diagnostic-Code", recipient
-                    .reply()
-                    .map(reply -> "smtp; " + reply)
-                    .orElseGet(() -> "X-Mailflow; " + recipient.reason()));
+            line(
+                    report,
+                    "Diagnostic-Code",
+                    recipient
+                            .reply()
+                            .map(reply -> "smtp; " + reply)
+                            .orElseGet(() -> "X-Mailflow; " + recipient.reason()));
             line(report, "Last-Attempt-Date", DATE.format(recipient.lastAttempt()));
             recipient.willRetryUntil().ifPresent(until -> line(report, "Will-Retry-Until", DATE.format(until)));
         }

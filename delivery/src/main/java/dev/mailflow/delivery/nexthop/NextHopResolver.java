@@ -85,16 +85,15 @@ public final class NextHopResolver {
     /** Smart hosts by priority, within a priority at random by weight. */
     public List<Target> order(NextHops.SmartHosts smartHosts) {
         TreeMap<Integer, List<SmartHost>> byPriority = new TreeMap<>();
-        smartHosts
-                .hosts()
-                .forEach(host -> byPriority
-                        .computeIfAbsent(host.priority(), priority -> new ArrayList<>())
-                        .add(host));
+        smartHosts.hosts().forEach(host -> byPriority
+                .computeIfAbsent(host.priority(), priority -> new ArrayList<>())
+                .add(host));
         List<Target> ordered = new ArrayList<>();
         byPriority.values().forEach(group -> {
             while (!group.isEmpty()) {
-                int draw = random.nextInt(
-                        group.stream().mapToInt(host -> Math.max(1, host.weight())).sum());
+                int draw = random.nextInt(group.stream()
+                        .mapToInt(host -> Math.max(1, host.weight()))
+                        .sum());
                 int chosen = 0;
                 while (draw >= Math.max(1, group.get(chosen).weight())) {
                     draw -= Math.max(1, group.get(chosen).weight());
@@ -108,9 +107,8 @@ public final class NextHopResolver {
 
     private static Target target(SmartHost smartHost) {
         String host = smartHost.host();
-        Optional<PeerIdentity> identity = literal(host)
-                .<PeerIdentity>map(PeerIdentity.Addressed::new)
-                .or(() -> named(host));
+        Optional<PeerIdentity> identity =
+                literal(host).<PeerIdentity>map(PeerIdentity.Addressed::new).or(() -> named(host));
         return new Target(host, smartHost.port(), identity);
     }
 
@@ -120,9 +118,7 @@ public final class NextHopResolver {
         Optional<InetAddress> literal = domainLiteral(text);
         if (literal.isPresent()) {
             return CompletableFuture.completedFuture(new Resolution.Found<>(List.of(new Target(
-                    literal.get().getHostAddress(),
-                    mxPort,
-                    Optional.of(new PeerIdentity.Addressed(literal.get()))))));
+                    literal.get().getHostAddress(), mxPort, Optional.of(new PeerIdentity.Addressed(literal.get()))))));
         }
         String ascii;
         try {
@@ -172,8 +168,8 @@ public final class NextHopResolver {
                 int own = hosts.get(i).getPriority();
                 hosts.removeIf(host -> host.getPriority() >= own);
                 if (hosts.isEmpty()) {
-                    return new Resolution.Nowhere<>(failed(
-                            "5.4.6", "the best MX host of '" + domain + "' is this server: mail would loop"));
+                    return new Resolution.Nowhere<>(
+                            failed("5.4.6", "the best MX host of '" + domain + "' is this server: mail would loop"));
                 }
                 break;
             }
@@ -241,7 +237,6 @@ public final class NextHopResolver {
 
     private static CompletableFuture<List<Record>> lookup(LookupSession session, Name name, int type) {
         CompletableFuture<List<Record>> records = new CompletableFuture<>();
-        records.orTimeout(LIMIT.toMillis(), TimeUnit.MILLISECONDS);
         session.lookupAsync(name, type).whenComplete((result, thrown) -> {
             if (thrown == null) {
                 records.complete(result.getRecords());
@@ -249,7 +244,7 @@ public final class NextHopResolver {
                 records.completeExceptionally(thrown);
             }
         });
-        return records;
+        return records.orTimeout(LIMIT.toMillis(), TimeUnit.MILLISECONDS);
     }
 
     private static <T> CompletionStage<Resolution<T>> nowhere(RecipientOutcome outcome) {
@@ -266,8 +261,8 @@ public final class NextHopResolver {
 
     private static Optional<PeerIdentity> named(String host) {
         try {
-            return Optional.of(new PeerIdentity.Named(
-                    new DomainPattern(DomainPattern.Kind.EXACT, DomainPattern.normalize(host))));
+            return Optional.of(
+                    new PeerIdentity.Named(new DomainPattern(DomainPattern.Kind.EXACT, DomainPattern.normalize(host))));
         } catch (IllegalArgumentException e) {
             return Optional.empty();
         }
@@ -277,9 +272,7 @@ public final class NextHopResolver {
         try {
             return Address.isDottedQuad(host)
                     ? Optional.of(Address.getByAddress(host))
-                    : host.indexOf(':') >= 0
-                            ? Optional.of(Address.getByAddress(host, Address.IPv6))
-                            : Optional.empty();
+                    : host.indexOf(':') >= 0 ? Optional.of(Address.getByAddress(host, Address.IPv6)) : Optional.empty();
         } catch (UnknownHostException e) {
             return Optional.empty();
         }

@@ -173,11 +173,11 @@ public final class ConnectionPool {
                 after.add(() -> lease.completeExceptionally(
                         busy(key.hop(), "delivery is shutting down").asException()));
             } else {
-                ConnectorSlots connector = connectors.computeIfAbsent(
-                        key.terms().connector(), name -> new ConnectorSlots(name, limits));
+                ConnectorSlots connector =
+                        connectors.computeIfAbsent(key.terms().connector(), name -> new ConnectorSlots(name, limits));
                 connector.limits = limits;
-                DestinationSlots destination = connector.destinations.computeIfAbsent(
-                        key.hop(), hop -> new DestinationSlots(hop, connector));
+                DestinationSlots destination =
+                        connector.destinations.computeIfAbsent(key.hop(), hop -> new DestinationSlots(hop, connector));
                 Waiter waiter = new Waiter(key, fresh, clock.instant(), lease);
                 Optional<Slot> idle =
                         fresh || !destination.waiters.isEmpty() ? Optional.empty() : takeIdle(destination, key, after);
@@ -315,8 +315,8 @@ public final class ConnectionPool {
             if (shut) {
                 shutDown(slot, after);
                 after.add(() -> waiter.lease()
-                        .completeExceptionally(
-                                busy(destination.hop, "delivery is shutting down").asException()));
+                        .completeExceptionally(busy(destination.hop, "delivery is shutting down")
+                                .asException()));
             } else {
                 give(slot, waiter, false, after);
                 dispatch(destination.connector, after);
@@ -334,10 +334,7 @@ public final class ConnectionPool {
             destination.open--;
             destination.connector.open--;
             int established = destination.open - destination.connecting;
-            if (established > 0
-                    && destination.proven
-                    && !shut
-                    && (down || failure.kind() == HopFailure.Kind.REFUSED)) {
+            if (established > 0 && destination.proven && !shut && (down || failure.kind() == HopFailure.Kind.REFUSED)) {
                 // it takes no more than these: wait for one of them
                 destination.cap = established;
                 destination.capUntil = clock.instant().plus(CAPPED);
@@ -349,8 +346,8 @@ public final class ConnectionPool {
                 after.add(() -> waiter.lease().completeExceptionally(failure.asException()));
                 if (down) {
                     health.failed(destination.hop, failure);
-                    destination.waiters.forEach(other ->
-                            after.add(() -> other.lease().completeExceptionally(failure.asException())));
+                    destination.waiters.forEach(
+                            other -> after.add(() -> other.lease().completeExceptionally(failure.asException())));
                     destination.waiters.clear();
                     destination.connector.waiting.remove(destination);
                 }
@@ -394,7 +391,10 @@ public final class ConnectionPool {
             } else {
                 slot.state = State.IDLE;
                 slot.idleSince = clock.instant();
-                destination.idle.computeIfAbsent(slot.key, key -> new ArrayDeque<>()).add(slot);
+                destination
+                        .idle
+                        .computeIfAbsent(slot.key, key -> new ArrayDeque<>())
+                        .add(slot);
                 connector.idle.add(slot);
                 serveFromIdle(destination, after);
                 dispatch(connector, after);
@@ -486,8 +486,8 @@ public final class ConnectionPool {
             for (ConnectorSlots connector : connectors.values()) {
                 for (DestinationSlots destination : connector.waiting) {
                     destination.waiters.forEach(waiter -> after.add(() -> waiter.lease()
-                            .completeExceptionally(
-                                    busy(destination.hop, "delivery is shutting down").asException())));
+                            .completeExceptionally(busy(destination.hop, "delivery is shutting down")
+                                    .asException())));
                     destination.waiters.clear();
                 }
                 connector.waiting.clear();
@@ -515,7 +515,9 @@ public final class ConnectionPool {
     /** How many connections there are, those being opened included. */
     public int connections() {
         synchronized (lock) {
-            return connectors.values().stream().mapToInt(connector -> connector.open).sum();
+            return connectors.values().stream()
+                    .mapToInt(connector -> connector.open)
+                    .sum();
         }
     }
 

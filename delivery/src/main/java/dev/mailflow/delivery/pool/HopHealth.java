@@ -21,25 +21,25 @@ public final class HopHealth {
     static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
     private static final Duration FORGOTTEN_AFTER = Duration.ofHours(1);
 
-    private final ConcurrentHashMap<HopAddress, Record> records = new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<HopAddress, History> records = new ConcurrentHashMap<>();
     private final Clock clock;
 
     public HopHealth(Clock clock) {
         this.clock = clock;
     }
 
-    private record Record(int failures, Instant last, Instant nextProbe, HopFailure failure) {}
+    private record History(int failures, Instant last, Instant nextProbe, HopFailure failure) {}
 
     /** Why the next hop is to be left alone now; empty: try it. At most one caller per wait is told to try. */
     public Optional<HopFailure> leaveAlone(HopAddress hop) {
-        Record known = records.get(hop);
+        History known = records.get(hop);
         if (known == null || known.failures() < THRESHOLD) {
             return Optional.empty();
         }
         Instant now = clock.instant();
         if (!now.isBefore(known.nextProbe())) {
-            Record probing = new Record(
-                    known.failures(), known.last(), now.plus(waitAfter(known.failures())), known.failure());
+            History probing =
+                    new History(known.failures(), known.last(), now.plus(waitAfter(known.failures())), known.failure());
             if (records.replace(hop, known, probing)) {
                 return Optional.empty();
             }
@@ -57,7 +57,7 @@ public final class HopHealth {
         Instant now = clock.instant();
         records.compute(hop, (key, known) -> {
             int failures = known == null ? 1 : known.failures() + 1;
-            return new Record(failures, now, now.plus(waitAfter(failures)), failure);
+            return new History(failures, now, now.plus(waitAfter(failures)), failure);
         });
     }
 

@@ -89,7 +89,9 @@ record DeliveryAttempt(
 
     private static String days(RetrySchedule schedule) {
         long seconds = schedule.expireAfter().toSeconds();
-        return seconds % 86_400 == 0 ? seconds / 86_400 + "d" : seconds % 3_600 == 0 ? seconds / 3_600 + "h" : seconds + "s";
+        return seconds % 86_400 == 0
+                ? seconds / 86_400 + "d"
+                : seconds % 3_600 == 0 ? seconds / 3_600 + "h" : seconds + "s";
     }
 
     /** Recipients with the same outcome together, so that each outcome is told once. */

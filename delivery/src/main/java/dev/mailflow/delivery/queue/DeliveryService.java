@@ -217,8 +217,8 @@ public final class DeliveryService {
             subscription = Flux.from(queue.deQueue())
                     .subscribeOn(dequeuing)
                     .flatMap(this::handle, atOnce, 1)
-                    .onErrorContinue((error, item) ->
-                            LOGGER.error("Queue of connector '{}' failed, going on", connector, error))
+                    .onErrorContinue(
+                            (error, item) -> LOGGER.error("Queue of connector '{}' failed, going on", connector, error))
                     .subscribe();
             return this;
         }
@@ -241,7 +241,9 @@ public final class DeliveryService {
 
         private Mono<Void> handle(MailQueueItem item) {
             if (stopping || !underWay.begin()) {
-                return Mono.fromRunnable(() -> putBack(item)).subscribeOn(blocking).then();
+                return Mono.fromRunnable(() -> putBack(item))
+                        .subscribeOn(blocking)
+                        .then();
             }
             return Mono.fromCallable(() -> QueuedMail.read(item.getMail()))
                     .subscribeOn(blocking)
@@ -316,7 +318,8 @@ public final class DeliveryService {
             } catch (MailQueueException e) {
                 throw new QueueFailure(e);
             }
-            new AttemptEvents(connector, QueuedMail.reference(mail), state.attempts() + 1).publish(outcome, state, now, events);
+            new AttemptEvents(connector, QueuedMail.reference(mail), state.attempts() + 1)
+                    .publish(outcome, state, now, events);
             count("delivered", outcome.delivered().size());
             count("deferred", outcome.waiting().size());
             count("failed", outcome.failed().size());

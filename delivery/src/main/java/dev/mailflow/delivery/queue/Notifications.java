@@ -90,13 +90,16 @@ final class Notifications {
             MimeMessage message = notification.compose(mail.getMessage(), QueuedMail.wanted(mail), now);
             context.sendMail(MailAddress.nullSender(), List.of(sender.get()), message);
         } catch (MessagingException | IOException e) {
-            throw new IllegalStateException("the sender of " + mail.getName() + " could not be told: " + e.getMessage(), e);
+            throw new IllegalStateException(
+                    "the sender of " + mail.getName() + " could not be told: " + e.getMessage(), e);
         }
         events.publish(new MailFlowEvent.Notified(
                 QueuedMail.reference(mail),
                 action.toString(),
                 sender.get().asString(),
-                recipients.stream().map(recipient -> recipient.address().asString()).toList()));
+                recipients.stream()
+                        .map(recipient -> recipient.address().asString())
+                        .toList()));
     }
 
     /** Without NOTIFY the sender is told of failures and delays (RFC 3461 section 4.1). */
@@ -108,7 +111,8 @@ final class Notifications {
     }
 
     private static Optional<RecipientDsnParameters> parameters(Optional<DsnParameters> dsn, MailAddress recipient) {
-        return dsn.flatMap(known -> Optional.ofNullable(known.getRcptParameters().get(recipient)));
+        return dsn.flatMap(
+                known -> Optional.ofNullable(known.getRcptParameters().get(recipient)));
     }
 
     private DeliveryStatusNotification.Recipient recipient(

@@ -54,9 +54,9 @@ final class QueuedMail implements AutoCloseable {
 
     OutboundMessage message() {
         Optional<DsnParameters> dsn = mail.dsnParameters();
-        Map<MailAddress, RecipientDsnParameters> byRecipient =
-                dsn.map(parameters -> (Map<MailAddress, RecipientDsnParameters>) parameters.getRcptParameters())
-                        .orElse(Map.of());
+        Map<MailAddress, RecipientDsnParameters> byRecipient = dsn.map(
+                        parameters -> (Map<MailAddress, RecipientDsnParameters>) parameters.getRcptParameters())
+                .orElse(Map.of());
         return new OutboundMessage(
                 mail.getName(),
                 mail.getMaybeSender().asOptional(),
@@ -96,11 +96,11 @@ final class QueuedMail implements AutoCloseable {
     private static OutboundRecipient recipient(MailAddress address, Optional<RecipientDsnParameters> dsn) {
         return new OutboundRecipient(
                 address,
-                dsn.flatMap(RecipientDsnParameters::getNotifyParameter)
-                        .map(values -> values.stream()
-                                .map(value -> value.name().toUpperCase(Locale.ROOT))
-                                .collect(Collectors.joining(","))),
-                dsn.flatMap(RecipientDsnParameters::getOrcptParameter).map(original -> "rfc822;" + original.asString()));
+                dsn.flatMap(RecipientDsnParameters::getNotifyParameter).map(values -> values.stream()
+                        .map(value -> value.name().toUpperCase(Locale.ROOT))
+                        .collect(Collectors.joining(","))),
+                dsn.flatMap(RecipientDsnParameters::getOrcptParameter)
+                        .map(original -> "rfc822;" + original.asString()));
     }
 
     private MessageContent content() {

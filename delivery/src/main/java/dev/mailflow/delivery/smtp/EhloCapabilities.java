@@ -29,8 +29,10 @@ public record EhloCapabilities(Map<String, List<String>> keywords) {
         Map<String, List<String>> keywords = new HashMap<>();
         for (String line : reply.lines().subList(1, reply.lines().size())) {
             // "AUTH=PLAIN" is how hosts older than RFC 2554 say it
-            List<String> words =
-                    List.of(line.trim().toUpperCase(Locale.ROOT).replaceFirst("^AUTH=", "AUTH ").split("\\s+"));
+            List<String> words = List.of(line.trim()
+                    .toUpperCase(Locale.ROOT)
+                    .replaceFirst("^AUTH=", "AUTH ")
+                    .split("\\s+"));
             keywords.merge(words.get(0), words.subList(1, words.size()), (a, b) -> a.size() >= b.size() ? a : b);
         }
         return new EhloCapabilities(keywords);

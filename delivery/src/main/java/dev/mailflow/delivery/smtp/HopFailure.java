@@ -54,7 +54,8 @@ public record HopFailure(
 
     /** The failure behind an exception of a completion stage. */
     public static HopFailure of(Throwable thrown, Optional<HopUsed> hop) {
-        Throwable cause = thrown instanceof CompletionException && thrown.getCause() != null ? thrown.getCause() : thrown;
+        Throwable cause =
+                thrown instanceof CompletionException && thrown.getCause() != null ? thrown.getCause() : thrown;
         return cause instanceof HopFailureException known
                 ? known.failure()
                 : new HopFailure(Kind.LOST, "4.3.0", "internal error: " + cause, Optional.empty(), hop);

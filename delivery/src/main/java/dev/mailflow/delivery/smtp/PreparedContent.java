@@ -5,11 +5,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.Optional;
 
+import dev.mailflow.delivery.MessageContent;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
-
-import dev.mailflow.delivery.MessageContent;
 
 /**
  * Message content, ready to be sent. Small messages are in memory in their wire form, so that a thread is crossed once

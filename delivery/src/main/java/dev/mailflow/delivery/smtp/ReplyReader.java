@@ -5,9 +5,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 
-import io.netty.buffer.ByteBuf;
-
 import dev.mailflow.delivery.SmtpReply;
+import io.netty.buffer.ByteBuf;
 
 /**
  * Reads replies (RFC 5321 section 4.2) from what a next hop sends, and refuses to remember more than a bounded amount
@@ -54,8 +53,8 @@ final class ReplyReader {
         int found = code(text);
         char separator = end > 3 ? text.charAt(3) : ' ';
         if (found < 0 || (separator != ' ' && separator != '-') || (!lines.isEmpty() && found != code)) {
-            throw new ReplySyntaxException("'" + printable(text.substring(0, Math.min(text.length(), 80)))
-                    + "', which is not an SMTP reply");
+            throw new ReplySyntaxException(
+                    "'" + printable(text.substring(0, Math.min(text.length(), 80))) + "', which is not an SMTP reply");
         }
         code = found;
         lines.add(text.length() > 4 ? printable(text.substring(4)) : "");

@@ -11,6 +11,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 
 import javax.net.ssl.SSLEngine;
@@ -20,6 +21,12 @@ import javax.net.ssl.SSLSession;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import dev.mailflow.delivery.HopUsed;
+import dev.mailflow.delivery.OutboundMessage;
+import dev.mailflow.delivery.OutboundRecipient;
+import dev.mailflow.delivery.SmtpReply;
+import dev.mailflow.delivery.SmtpTimeouts;
+import dev.mailflow.delivery.TlsUsed;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
@@ -29,13 +36,6 @@ import io.netty.handler.codec.DecoderException;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.ScheduledFuture;
-
-import dev.mailflow.delivery.HopUsed;
-import dev.mailflow.delivery.OutboundMessage;
-import dev.mailflow.delivery.OutboundRecipient;
-import dev.mailflow.delivery.SmtpReply;
-import dev.mailflow.delivery.SmtpTimeouts;
-import dev.mailflow.delivery.TlsUsed;
 
 /**
  * One connection to one next hop, and the order of what is said on it.
@@ -48,6 +48,8 @@ import dev.mailflow.delivery.TlsUsed;
  * <p>A byte that the peer sends unasked is an error that closes the connection. That covers the command injection of
  * CVE-2011-0411: anything after the reply to STARTTLS and before TLS would have been read as if it came over TLS.
  */
+// what goes wrong with a write or a close reaches the channel's handler, which ends the connection
+@SuppressWarnings("FutureReturnValueIgnored")
 public final class SmtpConnection {
     private static final Logger LOGGER = LoggerFactory.getLogger(SmtpConnection.class);
     private static final Duration QUIT_TIMEOUT = Duration.ofSeconds(2);
@@ -70,7 +72,7 @@ public final class SmtpConnection {
     private boolean needsReset;
     private boolean quitting;
     private volatile boolean retired;
-    private volatile int messages;
+    private final AtomicInteger messages = new AtomicInteger();
 
     SmtpConnection(HopAddress hop, String connector, SmtpTimeouts timeouts, Executor workers) {
         this.hop = hop;
@@ -96,7 +98,7 @@ public final class SmtpConnection {
                 next.abort(failure.get());
                 return;
             }
-            messages++;
+            messages.incrementAndGet();
             transaction = Optional.of(next);
             next.start();
         });
@@ -114,7 +116,7 @@ public final class SmtpConnection {
 
     /** How many messages were begun on it. */
     public int messages() {
-        return messages;
+        return messages.get();
     }
 
     /** Whether another message may be sent on it. */
@@ -236,8 +238,8 @@ public final class SmtpConnection {
                 done.complete(engine.getSession());
             } else {
                 abort(Optional.of(tlsFailure(result.cause())));
-                done.completeExceptionally(failure.orElseGet(() -> tlsFailure(result.cause()))
-                        .asException());
+                done.completeExceptionally(
+                        failure.orElseGet(() -> tlsFailure(result.cause())).asException());
             }
         });
         return done;

@@ -14,6 +14,13 @@ import java.util.concurrent.Executor;
 
 import javax.net.ssl.SSLSession;
 
+import dev.mailflow.delivery.SmtpReply;
+import dev.mailflow.delivery.SmtpTimeouts;
+import dev.mailflow.delivery.smtp.HopFailure.Kind;
+import dev.mailflow.delivery.tls.CertificateRefusedException;
+import dev.mailflow.delivery.tls.TlsClients;
+import dev.mailflow.policy.connector.Credentials;
+import dev.mailflow.policy.connector.TlsLevel;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
@@ -22,14 +29,6 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.socket.nio.NioSocketChannel;
 
-import dev.mailflow.delivery.SmtpReply;
-import dev.mailflow.delivery.SmtpTimeouts;
-import dev.mailflow.delivery.smtp.HopFailure.Kind;
-import dev.mailflow.delivery.tls.CertificateRefusedException;
-import dev.mailflow.delivery.tls.TlsClients;
-import dev.mailflow.policy.connector.Credentials;
-import dev.mailflow.policy.connector.TlsLevel;
-
 /**
  * Opens connections: TCP, greeting, EHLO, TLS as the terms demand, EHLO again, AUTH. A connection that it hands out
  * keeps its terms; where they cannot be kept there is no connection, and the mail waits.
@@ -37,6 +36,8 @@ import dev.mailflow.policy.connector.TlsLevel;
  * <p>Only level {@code opportunistic} ever gets plaintext after TLS went wrong, and then on a new connection: the one
  * on which a handshake failed is in an unknown state.
  */
+// the chains that are not kept end in one that is
+@SuppressWarnings("FutureReturnValueIgnored")
 public final class SmtpDialer {
     private static final String NOT_ACCEPTED = "4.7.5";
 
@@ -77,9 +78,9 @@ public final class SmtpDialer {
                     ? "TLS level 'dane' of connector '" + terms.connector() + "' is not yet supported"
                     : "connector '" + terms.connector() + "' forbids TLS, but port " + hop.port() + " of " + hop.host()
                             + " speaks nothing else";
-            return CompletableFuture.failedFuture(new HopFailure(
-                            Kind.TLS, NOT_ACCEPTED, reason, Optional.empty(), Optional.of(hop.used()))
-                    .asException());
+            return CompletableFuture.failedFuture(
+                    new HopFailure(Kind.TLS, NOT_ACCEPTED, reason, Optional.empty(), Optional.of(hop.used()))
+                            .asException());
         }
         CompletableFuture<SmtpConnection> first = attempt(hop, terms, level != TlsLevel.NONE);
         if (level != TlsLevel.OPPORTUNISTIC || hop.implicitTls()) {
@@ -105,7 +106,8 @@ public final class SmtpDialer {
                 .channel(NioSocketChannel.class)
                 .option(ChannelOption.TCP_NODELAY, true)
                 .option(ChannelOption.SO_KEEPALIVE, true)
-                .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, (int) timeouts.connect().toMillis())
+                .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, (int)
+                        timeouts.connect().toMillis())
                 .handler(new ChannelInitializer<>() {
                     @Override
                     protected void initChannel(Channel channel) {
@@ -157,9 +159,7 @@ public final class SmtpDialer {
         }
 
         void begin() {
-            CompletableFuture<Void> tlsFirst = hop.implicitTls()
-                    ? secure()
-                    : CompletableFuture.completedFuture(null);
+            CompletableFuture<Void> tlsFirst = hop.implicitTls() ? secure() : CompletableFuture.completedFuture(null);
             // Awaited from the start, so that a greeting that follows the handshake at once finds its place. Its time
             // runs from connecting on, hence includes that of the steps before it.
             CompletableFuture<SmtpReply> greeting = connection.expect(
@@ -211,10 +211,11 @@ public final class SmtpDialer {
                     return refused("refused EHLO: ", reply, Kind.REFUSED);
                 }
                 connection.capabilities(EhloCapabilities.NONE);
-                return connection.command("HELO " + heloName, timeouts.command()).thenCompose(second -> second.code()
-                                == 250
-                        ? CompletableFuture.completedFuture(null)
-                        : refused("refused HELO: ", second, Kind.REFUSED));
+                return connection
+                        .command("HELO " + heloName, timeouts.command())
+                        .thenCompose(second -> second.code() == 250
+                                ? CompletableFuture.completedFuture(null)
+                                : refused("refused HELO: ", second, Kind.REFUSED));
             });
         }
 
@@ -267,8 +268,9 @@ public final class SmtpDialer {
             CompletableFuture<SmtpReply> answer;
             if (offered.contains("PLAIN")) {
                 answer = secret(
-                        "AUTH PLAIN " + base64("\0" + credentials.user() + "\0"
-                                + credentials.secret().reveal()),
+                        "AUTH PLAIN "
+                                + base64("\0" + credentials.user() + "\0"
+                                        + credentials.secret().reveal()),
                         "AUTH PLAIN");
             } else if (offered.contains("LOGIN")) {
                 answer = secret("AUTH LOGIN", "AUTH LOGIN")
@@ -292,7 +294,8 @@ public final class SmtpDialer {
                 return fail(
                         Kind.AUTHENTICATION,
                         "4.7.4",
-                        hop + " offers " + (offered.isEmpty() ? "no authentication" : "AUTH " + String.join(" ", offered))
+                        hop + " offers "
+                                + (offered.isEmpty() ? "no authentication" : "AUTH " + String.join(" ", offered))
                                 + ", expected PLAIN, LOGIN or XOAUTH2 for user '" + credentials.user()
                                 + "' of connector '" + terms.connector() + "'");
             }

@@ -17,15 +17,14 @@ import java.util.function.Supplier;
 
 import org.apache.james.core.MailAddress;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
-import io.netty.channel.ChannelFuture;
-
 import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.OutboundRecipient;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.SmtpReply;
 import dev.mailflow.policy.domain.DomainPattern;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelFuture;
 
 /**
  * One message on one connection: MAIL, RCPT for each recipient, DATA, the content. With PIPELINING (RFC 2920) the
@@ -34,6 +33,8 @@ import dev.mailflow.policy.domain.DomainPattern;
  *
  * <p>Runs on the connection's event loop.
  */
+// what goes wrong with a write reaches the channel's handler, which ends the connection and with it this
+@SuppressWarnings("FutureReturnValueIgnored")
 final class Transaction {
     private static final String XTEXT = "[\\x21-\\x7E]{1,500}";
 
@@ -122,7 +123,8 @@ final class Transaction {
 
     private void refuseAddresses(EhloCapabilities offered) {
         boolean senderUtf8 = message.sender().filter(Transaction::needsUtf8).isPresent();
-        boolean senderMalformed = message.sender().filter(Transaction::malformed).isPresent();
+        boolean senderMalformed =
+                message.sender().filter(Transaction::malformed).isPresent();
         recipients.removeIf(recipient -> {
             Optional<RecipientOutcome> refusal = Optional.empty();
             if (senderMalformed) {
@@ -152,8 +154,7 @@ final class Transaction {
         }
         plan.add(new Step(mail(offered, eightBit), timeouts.mail(), this::onMail));
         for (OutboundRecipient recipient : recipients) {
-            plan.add(new Step(
-                    rcpt(offered, recipient), timeouts.recipient(), reply -> onRecipient(recipient, reply)));
+            plan.add(new Step(rcpt(offered, recipient), timeouts.recipient(), reply -> onRecipient(recipient, reply)));
         }
         plan.add(new Step("DATA", timeouts.data(), this::onData));
         steps = plan;
@@ -216,8 +217,9 @@ final class Transaction {
     }
 
     private static String rcpt(EhloCapabilities offered, OutboundRecipient recipient) {
-        StringBuilder line =
-                new StringBuilder("RCPT TO:<").append(onWire(recipient.address())).append('>');
+        StringBuilder line = new StringBuilder("RCPT TO:<")
+                .append(onWire(recipient.address()))
+                .append('>');
         if (offered.dsn()) {
             recipient.notifyOn().filter(value -> value.matches(XTEXT)).ifPresent(value -> line.append(" NOTIFY=")
                     .append(value));
@@ -439,8 +441,7 @@ final class Transaction {
         if (mailRefusal.isPresent()) {
             endAfterMailRefusal();
         } else if (reply.isPositive()) {
-            accepted.forEach(recipient ->
-                    settle(recipient, new RecipientOutcome.Delivered(reply, connection.hop())));
+            accepted.forEach(recipient -> settle(recipient, new RecipientOutcome.Delivered(reply, connection.hop())));
             finish(false);
         } else if (reply.isTransient() || reply.isPermanent()) {
             settleAccepted(reply, "the message content");
@@ -513,8 +514,8 @@ final class Transaction {
         connection.disarm();
         connection.transactionOver(nextNeedsReset);
         if (bodyStarted && !dotSent) {
-            connection.abort(Optional.of(failure.orElseGet(() -> connection.failure(
-                    HopFailure.Kind.LOST, "4.4.2", "message content was refused before its end"))));
+            connection.abort(Optional.of(failure.orElseGet(() ->
+                    connection.failure(HopFailure.Kind.LOST, "4.4.2", "message content was refused before its end"))));
         }
         result.complete(new TransactionResult(settled, failure, replied));
     }

@@ -82,12 +82,16 @@ final class CertificateTrust {
             X509CertSelector target = new X509CertSelector();
             target.setCertificate(leaf);
             PKIXBuilderParameters parameters = new PKIXBuilderParameters(
-                    anchors.stream().map(anchor -> new TrustAnchor(anchor, null)).collect(Collectors.toSet()), target);
+                    anchors.stream()
+                            .map(anchor -> new TrustAnchor(anchor, null))
+                            .collect(Collectors.toSet()),
+                    target);
             parameters.addCertStore(CertStore.getInstance("Collection", new CollectionCertStoreParameters(chain)));
             parameters.setDate(Date.from(clock.instant()));
             // revocation is asked separately, because it needs the network and a time limit
             parameters.setRevocationEnabled(false);
-            return (PKIXCertPathBuilderResult) CertPathBuilder.getInstance("PKIX").build(parameters);
+            return (PKIXCertPathBuilderResult)
+                    CertPathBuilder.getInstance("PKIX").build(parameters);
         } catch (CertPathBuilderException e) {
             throw new CertificateRefusedException(reason(chain, leaf, e), e);
         } catch (InvalidAlgorithmParameterException e) {

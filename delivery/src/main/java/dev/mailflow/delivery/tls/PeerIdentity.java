@@ -50,7 +50,8 @@ public sealed interface PeerIdentity {
                     }
                 }
             } catch (CertificateParsingException | UnknownHostException e) {
-                throw new CertificateRefusedException("certificate has unreadable alternative names: " + e.getMessage(), e);
+                throw new CertificateRefusedException(
+                        "certificate has unreadable alternative names: " + e.getMessage(), e);
             }
             throw new CertificateRefusedException("certificate names " + CertificateNames.of(certificate)
                     + " and no matching address, expected '" + address.getHostAddress()

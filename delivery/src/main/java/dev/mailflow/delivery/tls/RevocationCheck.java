@@ -77,7 +77,8 @@ final class RevocationCheck {
         } catch (ExecutionException e) {
             if (e.getCause() instanceof CertPathValidatorException invalid) {
                 String detail = invalid.getCause() instanceof CertificateRevokedException revoked
-                        ? "certificate was revoked on " + revoked.getRevocationDate().toInstant() + " (" + revoked.getRevocationReason() + ")"
+                        ? "certificate was revoked on "
+                                + revoked.getRevocationDate().toInstant() + " (" + revoked.getRevocationReason() + ")"
                         : "certificate failed its revocation check: " + invalid.getMessage();
                 throw new CertificateRefusedException(detail, invalid);
             }

@@ -65,7 +65,8 @@ public final class TlsClients {
         try {
             context = contexts.get(requirement, () -> context(requirement));
         } catch (ExecutionException e) {
-            throw new GeneralSecurityException("TLS cannot be set up: " + e.getCause().getMessage(), e.getCause());
+            throw new GeneralSecurityException(
+                    "TLS cannot be set up: " + e.getCause().getMessage(), e.getCause());
         }
         SSLEngine engine = context.createSSLEngine(host, port);
         engine.setUseClientMode(true);
@@ -103,11 +104,10 @@ public final class TlsClients {
     private RequiredTrust trust(TlsRequirement requirement) throws GeneralSecurityException {
         return switch (requirement.level()) {
             case OPPORTUNISTIC, ENCRYPT -> RequiredTrust.unchecked();
-            case CA, DOMAIN ->
-                RequiredTrust.pkix(new CertificateTrust(requirement.trustAnchors(), revocation, clock));
+            case CA, DOMAIN -> RequiredTrust.pkix(new CertificateTrust(requirement.trustAnchors(), revocation, clock));
             case PINNED -> RequiredTrust.pinned(requirement.pins());
-            case NONE, DANE ->
-                throw new GeneralSecurityException("TLS level '" + requirement.level() + "' makes no TLS connection");
+            case NONE, DANE -> throw new GeneralSecurityException(
+                    "TLS level '" + requirement.level() + "' makes no TLS connection");
         };
     }
 

@@ -13,7 +13,6 @@ import java.util.concurrent.CompletionStage;
 import java.util.function.Consumer;
 
 import org.apache.james.core.MailAddress;
-
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -96,8 +95,7 @@ final class HopByHop {
 
     private void nextTarget() {
         if (targets.isEmpty() || tried >= MOST_ADDRESSES) {
-            settleRemaining(clearest
-                    .map(HopFailure::asOutcome)
+            settleRemaining(clearest.map(HopFailure::asOutcome)
                     .or(() -> notResolved)
                     .orElseGet(() -> new RecipientOutcome.Deferred(
                             "4.4.4",
@@ -156,12 +154,16 @@ final class HopByHop {
         remaining.removeIf(recipient -> result.settled().containsKey(recipient.address()));
         if (result.failure().isEmpty() || remaining.isEmpty()) {
             settleRemaining(new RecipientOutcome.Deferred(
-                    "4.3.0", "no outcome", Optional.empty(), Optional.of(lease.connection().hop())));
+                    "4.3.0",
+                    "no outcome",
+                    Optional.empty(),
+                    Optional.of(lease.connection().hop())));
             return;
         }
         HopFailure failure = result.failure().get();
         boolean stale = lease.reused()
-                && (!result.replied() || failure.reply().filter(reply -> reply.code() == 421).isPresent())
+                && (!result.replied()
+                        || failure.reply().filter(reply -> reply.code() == 421).isPresent())
                 && (failure.kind() == HopFailure.Kind.LOST || failure.kind() == HopFailure.Kind.REFUSED);
         if (stale) {
             LOGGER.debug("message={} nextHop={} reused connection was stale: {}", message.id(), hop, failure.reason());

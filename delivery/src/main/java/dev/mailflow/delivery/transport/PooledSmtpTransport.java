@@ -26,7 +26,6 @@ import org.slf4j.LoggerFactory;
 
 import com.google.common.util.concurrent.MoreExecutors;
 import com.google.common.util.concurrent.ThreadFactoryBuilder;
-import io.netty.channel.nio.NioEventLoopGroup;
 
 import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.DeliveryReport;
@@ -47,6 +46,7 @@ import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
+import io.netty.channel.nio.NioEventLoopGroup;
 
 /**
  * The outbound engine: next hops, pooled connections, failover, one outcome per recipient.
@@ -71,6 +71,7 @@ public final class PooledSmtpTransport implements OutboundTransport {
     private final HopHealth health;
     private final ConnectionPool pool;
 
+    @SuppressWarnings("FutureReturnValueIgnored") // the sweep runs as long as the event loops do
     public PooledSmtpTransport(DeliveryConfig config) {
         this.eventLoops = new NioEventLoopGroup(config.ioThreads(), threads("io"));
         this.contentThreads = blocking("content");
@@ -97,7 +98,12 @@ public final class PooledSmtpTransport implements OutboundTransport {
 
     private static ThreadPoolExecutor blocking(String purpose) {
         ThreadPoolExecutor executor = new ThreadPoolExecutor(
-                BLOCKING_THREADS, BLOCKING_THREADS, 10, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), threads(purpose));
+                BLOCKING_THREADS,
+                BLOCKING_THREADS,
+                10,
+                TimeUnit.SECONDS,
+                new LinkedBlockingQueue<>(),
+                threads(purpose));
         executor.allowCoreThreadTimeOut(true);
         return executor;
     }
@@ -118,8 +124,8 @@ public final class PooledSmtpTransport implements OutboundTransport {
         }
         CompletableFuture<DeliveryReport> report = new CompletableFuture<>();
         try {
-            contentThreads.execute(() -> prepareAndSend(connector, effectiveTls, message)
-                    .whenComplete((done, thrown) -> {
+            contentThreads.execute(
+                    () -> prepareAndSend(connector, effectiveTls, message).whenComplete((done, thrown) -> {
                         if (thrown == null) {
                             report.complete(done);
                         } else {
@@ -171,11 +177,10 @@ public final class PooledSmtpTransport implements OutboundTransport {
         Map<MailAddress, OutboundRecipient> distinct = new LinkedHashMap<>();
         message.recipients().forEach(recipient -> distinct.putIfAbsent(recipient.address(), recipient));
         Map<Optional<Domain>, List<OutboundRecipient>> groups = new LinkedHashMap<>();
-        distinct.values()
-                .forEach(recipient -> groups.computeIfAbsent(
-                                byDomain ? Optional.of(recipient.address().getDomain()) : Optional.empty(),
-                                domain -> new ArrayList<>())
-                        .add(recipient));
+        distinct.values().forEach(recipient -> groups.computeIfAbsent(
+                        byDomain ? Optional.of(recipient.address().getDomain()) : Optional.empty(),
+                        domain -> new ArrayList<>())
+                .add(recipient));
         return groups;
     }
 

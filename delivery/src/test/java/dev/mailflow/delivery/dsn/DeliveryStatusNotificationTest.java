@@ -59,7 +59,8 @@ class DeliveryStatusNotificationTest {
 
     @Test
     void composeShouldReportAsRfc3464Prescribes() throws Exception {
-        String report = compose(Action.FAILED, Optional.empty(), failed("joe@fabrikam.com"), failed("jim@fabrikam.com"));
+        String report =
+                compose(Action.FAILED, Optional.empty(), failed("joe@fabrikam.com"), failed("jim@fabrikam.com"));
 
         assertThat(report)
                 .containsPattern("Content-Type: multipart/report; report-type=delivery-status;\\s+boundary=")

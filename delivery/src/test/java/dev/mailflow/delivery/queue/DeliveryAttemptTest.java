@@ -57,8 +57,7 @@ class DeliveryAttemptTest {
     void nextAttemptShouldFollowTheScheduleWithJitter(int attempts, double spread, long seconds) {
         DeliveryState state = new DeliveryState(QUEUED.toEpochMilli(), attempts, false, "");
 
-        DeliveryAttempt attempt =
-                DeliveryAttempt.conclude(report(Map.of(joe, LATER)), state, SCHEDULE, QUEUED, spread);
+        DeliveryAttempt attempt = DeliveryAttempt.conclude(report(Map.of(joe, LATER)), state, SCHEDULE, QUEUED, spread);
 
         assertThat(attempt.nextAttempt()).isEqualTo(QUEUED.plusSeconds(seconds));
         assertThat(attempt.waiting()).containsOnlyKeys(joe);
@@ -95,11 +94,7 @@ class DeliveryAttemptTest {
                         .warn())
                 .isTrue();
         assertThat(DeliveryAttempt.conclude(
-                                report(Map.of(joe, LATER)),
-                                unwarned.afterAttempt("", true),
-                                SCHEDULE,
-                                late,
-                                MIDDLE)
+                                report(Map.of(joe, LATER)), unwarned.afterAttempt("", true), SCHEDULE, late, MIDDLE)
                         .warn())
                 .isFalse();
     }

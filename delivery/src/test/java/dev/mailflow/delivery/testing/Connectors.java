@@ -117,7 +117,8 @@ public final class Connectors {
     /** Level {@code pinned}; pins in hexadecimal. */
     public static TlsRequirement pinned(String... pins) {
         TlsRequirement base = TlsRequirement.of(TlsLevel.PINNED);
-        Set<CertificatePin> parsed = Set.of(Arrays.stream(pins).map(CertificatePin::parse).toArray(CertificatePin[]::new));
+        Set<CertificatePin> parsed =
+                Set.of(Arrays.stream(pins).map(CertificatePin::parse).toArray(CertificatePin[]::new));
         return new TlsRequirement(base.level(), base.name(), base.trustAnchors(), parsed, base.clientCertificate());
     }
 

@@ -64,14 +64,10 @@ public final class LocalDns implements AutoCloseable {
 
     /** A resolver that asks this server only. */
     public Resolver resolver() {
-        try {
-            SimpleResolver resolver = new SimpleResolver(
-                    new InetSocketAddress(socket.getLocalAddress().getHostAddress(), socket.getLocalPort()));
-            resolver.setTimeout(Duration.ofSeconds(1));
-            return resolver;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        SimpleResolver resolver =
+                new SimpleResolver(new InetSocketAddress(socket.getLocalAddress(), socket.getLocalPort()));
+        resolver.setTimeout(Duration.ofSeconds(1));
+        return resolver;
     }
 
     public LocalDns mx(String domain, int preference, String host) {

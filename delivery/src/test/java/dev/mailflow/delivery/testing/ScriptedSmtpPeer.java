@@ -68,11 +68,11 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
 
         record Silence() implements Action {}
 
-        /** Takes no more bytes from the socket. */
         record StopReading() implements Action {}
 
-        /** Says what it would have said, after a while. */
-        record Delay(Duration wait) implements Action {}
+        record EarlyReply(String text) implements Action {}
+
+        record Delay(Duration time) implements Action {}
 
         static Action reply(String text) {
             return new Reply(text);
@@ -97,24 +97,70 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             return new Silence();
         }
 
-        static Action delay(Duration wait) {
-            return new Delay(wait);
+        /** At {@code BODY}: takes no byte of the content. */
+        static Action stopReading() {
+            return new StopReading();
+        }
+
+        /** At {@code BODY}: replies before it has read the content, and reads none. */
+        static Action earlyReply(String text) {
+            return new EarlyReply(text);
+        }
+
+        /** Says what it would have said, after a while. */
+        static Action delay(Duration time) {
+            return new Delay(time);
         }
     }
 
-    /**
-     * A message that was accepted.
-     *
-     * @param mail the MAIL command
-     * @param recipients the accepted RCPT commands
-     * @param wire as it came after DATA, final dot included
-     * @param content without dot stuffing
-     */
-    public record ReceivedMessage(
-            Session session, String mail, List<String> recipients, byte[] wire, byte[] content) {
+    /** A message that was accepted. */
+    public static final class ReceivedMessage {
+        private final Session session;
+        private final String mail;
+        private final List<String> recipients;
+        private final byte[] wire;
+
+        private ReceivedMessage(Session session, String mail, List<String> recipients, byte[] wire) {
+            this.session = session;
+            this.mail = mail;
+            this.recipients = List.copyOf(recipients);
+            this.wire = wire;
+        }
+
+        public Session session() {
+            return session;
+        }
+
+        /** The MAIL command. */
+        public String mail() {
+            return mail;
+        }
+
+        /** The accepted RCPT commands. */
+        public List<String> recipients() {
+            return recipients;
+        }
+
+        /** As it came after DATA, final dot included. */
+        public byte[] wire() {
+            return wire.clone();
+        }
+
+        /** Without dot stuffing. */
+        public byte[] content() {
+            ByteArrayOutputStream content = new ByteArrayOutputStream();
+            boolean lineStart = true;
+            for (int i = 0; i < wire.length - 3; i++) {
+                if (!(lineStart && wire[i] == '.')) {
+                    content.write(wire[i]);
+                }
+                lineStart = wire[i] == '\n';
+            }
+            return content.toByteArray();
+        }
 
         public String text() {
-            return new String(content, StandardCharsets.UTF_8);
+            return new String(content(), StandardCharsets.UTF_8);
         }
 
         public boolean overTls() {
@@ -130,7 +176,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         private volatile Optional<String> serverName = Optional.empty();
         private volatile List<X509Certificate> clientChain = List.of();
         private volatile Optional<String> user = Optional.empty();
-        private volatile int messages;
+        private final AtomicInteger messages = new AtomicInteger();
 
         /** All commands, in order; contents not included. */
         public List<String> commands() {
@@ -157,7 +203,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         }
 
         public int messages() {
-            return messages;
+            return messages.get();
         }
     }
 
@@ -444,6 +490,8 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         private OutputStream out;
         private Optional<String> mail = Optional.empty();
         private final List<String> recipients = new ArrayList<>();
+        private String lastReply = "";
+        private boolean expectsBody;
 
         Conversation(Socket socket, Session session) throws IOException {
             this.socket = socket;
@@ -501,8 +549,6 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             };
         }
 
-        private boolean expectsBody;
-
         private String ehlo() {
             List<String> lines = new ArrayList<>();
             lines.add(script.name);
@@ -511,9 +557,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             if (!secure && script.startTls != StartTls.NOT_OFFERED) {
                 lines.add("STARTTLS");
             }
-            if (secure
-                    && script.user.isPresent()
-                    && lines.stream().noneMatch(line -> line.startsWith("AUTH "))) {
+            if (secure && script.user.isPresent() && lines.stream().noneMatch(line -> line.startsWith("AUTH "))) {
                 lines.add("AUTH PLAIN LOGIN");
             }
             StringBuilder reply = new StringBuilder();
@@ -611,10 +655,9 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             if (action.filter(Action.StopReading.class::isInstance).isPresent()) {
                 return waitForEnd();
             }
-            if (action.filter(early -> early instanceof Action.ReplyThenDrop reply
-                            && reply.text().startsWith("EARLY "))
-                    .isPresent()) {
-                say(((Action.ReplyThenDrop) next("BODY", "", true).orElseThrow()).text().substring(6));
+            if (action.isPresent() && action.get() instanceof Action.EarlyReply early) {
+                next("BODY", "", true);
+                say(early.text());
                 return waitForEnd();
             }
             int state = 2;
@@ -636,28 +679,12 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             if (session.tlsProtocol.isEmpty()) {
                 session.plaintextCommands.add("(content of " + wire.size() + " bytes)");
             }
-            byte[] raw = wire.toByteArray();
-            ReceivedMessage message = new ReceivedMessage(
-                    session, mail.orElse(""), List.copyOf(recipients), raw, unstuff(raw));
+            ReceivedMessage message =
+                    new ReceivedMessage(session, mail.orElse(""), recipients, wire.toByteArray());
             mail = Optional.empty();
             recipients.clear();
-            boolean more = act("BODY", "", "250 2.0.0 accepted", Optional.of(message));
-            return more;
+            return act("BODY", "", "250 2.0.0 accepted", Optional.of(message));
         }
-
-        private static byte[] unstuff(byte[] wire) {
-            ByteArrayOutputStream content = new ByteArrayOutputStream();
-            boolean lineStart = true;
-            for (int i = 0; i < wire.length - 3; i++) {
-                if (!(lineStart && wire[i] == '.')) {
-                    content.write(wire[i]);
-                }
-                lineStart = wire[i] == '\n';
-            }
-            return content.toByteArray();
-        }
-
-        private String lastReply = "";
 
         private boolean act(String step, String line, String usual) throws IOException {
             return act(step, line, usual, Optional.empty());
@@ -669,7 +696,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             Optional<Action> scripted = next(step, line, true);
             Action action = scripted.orElse(Action.reply(usual));
             if (action instanceof Action.Delay delay) {
-                pause(delay.wait());
+                pause(delay.time());
                 action = Action.reply(usual);
             }
             lastReply = action instanceof Action.Reply reply
@@ -710,7 +737,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
                 case "RCPT" -> recipients.add(line);
                 case "BODY" -> message.filter(each -> !each.recipients().isEmpty())
                         .ifPresent(each -> {
-                            session.messages++;
+                            session.messages.incrementAndGet();
                             messages.add(each);
                         });
                 default -> {}

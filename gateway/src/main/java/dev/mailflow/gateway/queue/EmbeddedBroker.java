@@ -2,6 +2,7 @@
 package dev.mailflow.gateway.queue;
 
 import java.io.File;
+import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 
@@ -9,6 +10,7 @@ import javax.annotation.PreDestroy;
 
 import org.apache.activemq.ActiveMQConnectionFactory;
 import org.apache.activemq.ActiveMQPrefetchPolicy;
+import org.apache.activemq.RedeliveryPolicy;
 import org.apache.activemq.broker.BrokerService;
 import org.apache.activemq.broker.region.Destination;
 import org.apache.activemq.broker.region.policy.PolicyEntry;
@@ -43,12 +45,13 @@ public final class EmbeddedBroker {
     /** Share of the heap that messages being dispatched may take; the rest of a queue stays on disk. */
     private static final int HEAP_PERCENT = 40;
 
+    /** Share of the disk space free at start that queues may take. */
     private static final int DISK_PERCENT = 95;
 
-    /**
-     * How many messages of a queue the broker looks at for a consumer that waits for due ones. Deferred messages are
-     * among them, so this bounds how many of those can stand before a due one unseen.
-     */
+    /** Nothing here is temporary; the broker wants a limit all the same. */
+    private static final long TEMPORARY_BYTES = 64 * 1024 * 1024;
+
+    /** How far into a queue a removal by sender, recipient or name looks at a time. */
     private static final int PAGE_SIZE = 20_000;
 
     private final BrokerService broker;
@@ -66,7 +69,7 @@ public final class EmbeddedBroker {
         broker.setAdvisorySupport(false);
         broker.setSchedulerSupport(false);
         broker.setDestinationPolicy(policy());
-        limit(broker.getSystemUsage());
+        limit(broker.getSystemUsage(), directory);
         broker.start();
         broker.waitUntilStarted();
         connectionFactory = new ActiveMQConnectionFactory(broker.getVmConnectorURI() + "?create=false");
@@ -77,6 +80,8 @@ public final class EmbeddedBroker {
         ActiveMQPrefetchPolicy none = new ActiveMQPrefetchPolicy();
         none.setAll(0);
         connectionFactory.setPrefetchPolicy(none);
+        // the broker's dead letter queue is a place where nobody looks for mail
+        connectionFactory.getRedeliveryPolicy().setMaximumRedeliveries(RedeliveryPolicy.NO_MAXIMUM_REDELIVERIES);
         LOGGER.info("event=queue-open directory={}", directory);
     }
 
@@ -102,11 +107,16 @@ public final class EmbeddedBroker {
         return map;
     }
 
-    private static void limit(SystemUsage usage) {
+    private static void limit(SystemUsage usage, File directory) {
         usage.getMemoryUsage().setPercentOfJvmHeap(HEAP_PERCENT);
-        usage.getStoreUsage().setPercentLimit(DISK_PERCENT);
-        usage.getTempUsage().setPercentLimit(1);
+        usage.getStoreUsage().setLimit((directory.getUsableSpace() + bytesIn(directory)) / 100 * DISK_PERCENT);
+        usage.getTempUsage().setLimit(TEMPORARY_BYTES);
         usage.setSendFailIfNoSpace(true);
+    }
+
+    private static long bytesIn(File directory) {
+        File[] files = directory.listFiles(File::isFile);
+        return files == null ? 0 : Arrays.stream(files).mapToLong(File::length).sum();
     }
 
     /** Connections to this broker, in process. */
@@ -114,7 +124,7 @@ public final class EmbeddedBroker {
         return connectionFactory;
     }
 
-    /** How many messages the queue holds, delayed and being processed ones included. */
+    /** How many messages the queue holds, those being processed included. */
     long size(String queue) throws Exception {
         Destination destination = broker.getDestination(new ActiveMQQueue(queue));
         return destination.getDestinationStatistics().getMessages().getCount();

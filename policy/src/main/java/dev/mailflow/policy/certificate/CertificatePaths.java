@@ -77,13 +77,16 @@ public final class CertificatePaths {
         if (flaw.isPresent()) {
             return new TrustVerdict.Untrusted(flaw.get());
         }
-        Set<X509Certificate> trusted = anchors.isJdk() ? JdkAnchors.CERTIFICATES : Set.copyOf(anchors.certificates());
+        // configured anchors that turned out to be none must not become the JDK's hundred
+        Set<X509Certificate> trusted = anchors.source().isEmpty() && anchors.isJdk()
+                ? JdkAnchors.CERTIFICATES
+                : Set.copyOf(anchors.certificates());
         if (trusted.contains(leaf)) {
             // a certificate that is itself configured as an anchor needs no path
             return new TrustVerdict.Trusted();
         }
         if (trusted.isEmpty()) {
-            return new TrustVerdict.Untrusted(anchors + " are empty");
+            return new TrustVerdict.Untrusted("there is no trust anchor in " + anchors);
         }
         try {
             return CertPathBuilder.getInstance("PKIX")

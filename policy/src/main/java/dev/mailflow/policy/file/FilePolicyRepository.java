@@ -245,9 +245,9 @@ public final class FilePolicyRepository implements PolicyRepository, AutoCloseab
     private void report(PolicyReading reading) {
         pending = reading.problems();
         LOGGER.error(
-                "{} has {} problems: mail-flow policy version {} stays in force",
+                "{} has {}: mail-flow policy version {} stays in force",
                 mailflowXml,
-                pending.size(),
+                pending.size() == 1 ? "a problem" : pending.size() + " problems",
                 current.version());
         pending.forEach(problem -> LOGGER.error("{}", problem));
     }

@@ -13,7 +13,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.charset.UnsupportedCharsetException;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -42,6 +44,7 @@ final class LocatedXml extends DefaultHandler2 {
     private static final String NO_DOCTYPE = FEATURES + "disallow-doctype-decl";
     private static final Pattern DECLARED_ENCODING =
             Pattern.compile("\\A<\\?xml\\s[^>]*?encoding\\s*=\\s*[\"']([^\"']*)[\"']");
+    private static final Pattern ATTRIBUTE = Pattern.compile("([^\\s=<>\"'/]+)\\s*=\\s*(?:\"[^\"]*\"|'[^']*')");
     private static final int DECLARATION_LENGTH = 256;
 
     private final String file;
@@ -118,6 +121,9 @@ final class LocatedXml extends DefaultHandler2 {
         if (message.contains(NO_DOCTYPE)) {
             return "found a DOCTYPE, which is not allowed: it can name entities and files outside this document";
         }
+        if (message.contains("start and end within the same entity")) {
+            return "not well-formed XML: the document ends before everything in it is closed";
+        }
         if (message.contains("entity")) {
             // The parser quotes what follows the '&', which can be the rest of an inline secret.
             return "not well-formed XML: found a '&' that begins none of &amp; &lt; &gt; &quot; &apos;;"
@@ -193,11 +199,15 @@ final class LocatedXml extends DefaultHandler2 {
                     new SourceLocation(file, startLine),
                     "found namespace " + Quoted.of(uri) + " on <" + qualifiedName + ">, expected no namespace");
         }
+        Map<String, Integer> attributeLines = attributeLines(qualifiedName, startLine);
         for (int i = 0; i < attributes.getLength(); i++) {
             if (!attributes.getURI(i).equals(XMLConstants.W3C_XML_SCHEMA_INSTANCE_NS_URI)) {
                 String name = attributes.getQName(i);
                 element.attributes()
-                        .put(name, new LocatedElement.Text(attributes.getValue(i), attributeLine(name, startLine)));
+                        .put(
+                                name,
+                                new LocatedElement.Text(
+                                        attributes.getValue(i), attributeLines.getOrDefault(name, startLine)));
             }
         }
         if (open.isEmpty()) {
@@ -260,16 +270,25 @@ final class LocatedXml extends DefaultHandler2 {
         return line();
     }
 
-    private int attributeLine(String name, int startLine) {
-        if (startLine < line()) {
-            Pattern assignment = Pattern.compile("(?<![^\\s\"'])" + Pattern.quote(name) + "\\s*=");
-            for (int line = startLine; line < line(); line++) {
-                if (assignment.matcher(textOf(line)).find()) {
-                    return line;
-                }
-            }
+    /** The line of each attribute of the start tag that the parser has just passed. */
+    private Map<String, Integer> attributeLines(String element, int startLine) {
+        if (startLine == line()) {
+            return Map.of();
         }
-        return startLine < line() ? line() : startLine;
+        Map<String, Integer> lines = new HashMap<>();
+        // No '<' can stand in a tag, so that the last one on its first line begins it.
+        int from = lineStarts[startLine - 1] + Math.max(textOf(startLine).lastIndexOf("<" + element), 0);
+        Matcher attribute = ATTRIBUTE.matcher(source);
+        attribute.region(from, line() < lineStarts.length ? lineStarts[line()] : source.length());
+        int line = startLine;
+        int counted = from;
+        while (attribute.find()) {
+            for (; counted < attribute.start(); counted++) {
+                line += source.charAt(counted) == '\n' ? 1 : 0;
+            }
+            lines.putIfAbsent(attribute.group(1), line);
+        }
+        return lines;
     }
 
     private String textOf(int line) {

@@ -6,6 +6,7 @@ import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -153,7 +154,7 @@ final class Values {
 
     @SafeVarargs
     private static <T> Map<String, T> ordered(Map.Entry<String, T>... entries) {
-        Map<String, T> map = new java.util.LinkedHashMap<>();
+        Map<String, T> map = new LinkedHashMap<>();
         for (Map.Entry<String, T> entry : entries) {
             map.put(entry.getKey(), entry.getValue());
         }

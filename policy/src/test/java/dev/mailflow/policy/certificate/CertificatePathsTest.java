@@ -133,6 +133,12 @@ class CertificatePathsTest {
     }
 
     @Test
+    void configuredAnchorsWithoutCertificateShouldTrustNobody() {
+        assertThat(reason(CertificatePaths.validate(LEAF.chain(), anchors(), Side.SERVER, NOW)))
+                .isEqualTo("there is no trust anchor in file://conf/ca.pem");
+    }
+
+    @Test
     void emptyChainShouldBeUntrusted() {
         assertThat(reason(CertificatePaths.validate(List.of(), ANCHORS, Side.CLIENT, NOW)))
                 .isEqualTo("no certificate was presented");

@@ -74,7 +74,11 @@ class AddressListFileTest {
     void millionLinesShouldLoadWithinTwoSeconds() {
         StringBuilder content = new StringBuilder();
         for (int i = 0; i < 1_000_000; i++) {
-            content.append(i >>> 16 & 255).append('.').append(i >>> 8 & 255).append('.').append(i & 255);
+            content.append(i >>> 16 & 255)
+                    .append('.')
+                    .append(i >>> 8 & 255)
+                    .append('.')
+                    .append(i & 255);
             content.append(i % 3 == 0 ? ".0/24 # network\n" : ".7\n");
         }
         byte[] bytes = content.toString().getBytes(StandardCharsets.US_ASCII);

@@ -37,8 +37,9 @@ class CertificateFilesTest {
     }
 
     private PolicyReading read(String tls) {
-        return directory.read("<mailflow><outboundConnectors>\n<outboundConnector name='x' type='partner' rulesOnly='true'>"
-                + "<useMx>true</useMx>\n" + tls + "\n</outboundConnector></outboundConnectors></mailflow>");
+        return directory.read(
+                "<mailflow><outboundConnectors>\n<outboundConnector name='x' type='partner' rulesOnly='true'>"
+                        + "<useMx>true</useMx>\n" + tls + "\n</outboundConnector></outboundConnectors></mailflow>");
     }
 
     private OutboundConnector connector(PolicyReading reading) {
@@ -155,7 +156,8 @@ class CertificateFilesTest {
 
         assertOnly(
                 readKey("keystore='file://conf/gateway.p12' secret='${env:DLP_SALES}'"), "the secret does not open it");
-        assertOnly(readKey("keystore='file://conf/store.jks' secret='${env:DLP_SALES}'"), "the secret does not open it");
+        assertOnly(
+                readKey("keystore='file://conf/store.jks' secret='${env:DLP_SALES}'"), "the secret does not open it");
     }
 
     @Test

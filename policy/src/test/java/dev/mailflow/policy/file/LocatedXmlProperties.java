@@ -19,8 +19,18 @@ class LocatedXmlProperties {
     @Provide
     Arbitrary<List<String>> pieces() {
         return Arbitraries.of(
-                        "\n", "\r\n", " ", "text &amp; more\n", "<!-- a\n b -->", "<![CDATA[x\n<e/>\n]]>", "<?pi\nx?>", "<S/>",
-                        "<S\n/>", "<S A='1'\n B='\n2'\n/>", "<E A='>'\r\n\tB\n=\n'2' >\nx</E>", "<E><!--\n--><S\n\nA='1'/></E\n>")
+                        "\n",
+                        "\r\n",
+                        " ",
+                        "text &amp; more\n",
+                        "<!-- a\n b -->",
+                        "<![CDATA[x\n<e/>\n]]>",
+                        "<?pi\nx?>",
+                        "<S/>",
+                        "<S\n/>",
+                        "<S A='1'\n B='\n2'\n/>",
+                        "<E A='>'\r\n\tB\n=\n'2' >\nx</E>",
+                        "<E><!--\n--><S\n\nA='1'/></E\n>")
                 .list()
                 .ofMinSize(1)
                 .ofMaxSize(40);

@@ -9,20 +9,54 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
 
+import dev.mailflow.policy.PolicyProblem;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.lifecycle.AfterContainer;
 import net.jqwik.api.lifecycle.BeforeContainer;
 
-import dev.mailflow.policy.PolicyProblem;
-
 /** Whatever happens to a good document, reading it ends in a policy or in problems, never in an exception. */
 class MailFlowXmlReaderProperties {
     private static final String[] FRAGMENTS = {
-        "<", ">", "/", "\"", "'", "&", "&amp;", "${", "}", "${env:UNSET}", "${file:/dev/zero}", "*", "", " ", "\n", "\r",
-        "\u0000", "\uD83D", "<!--", "-->", "<![CDATA[", "]]>", "<?x", "<!DOCTYPE a>", "0", "-1", "99999999999", "\u00E9",
-        "file://conf/", "file:///", "[", "]", ":", "@", "<domain>", "</domain>", "<tls level=\"", "xmlns=\"x\" "
+        "<",
+        ">",
+        "/",
+        "\"",
+        "'",
+        "&",
+        "&amp;",
+        "${",
+        "}",
+        "${env:UNSET}",
+        "${file:/dev/zero}",
+        "*",
+        "",
+        " ",
+        "\n",
+        "\r",
+        "\u0000",
+        "\uD83D",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "]]>",
+        "<?x",
+        "<!DOCTYPE a>",
+        "0",
+        "-1",
+        "99999999999",
+        "\u00E9",
+        "file://conf/",
+        "file:///",
+        "[",
+        "]",
+        ":",
+        "@",
+        "<domain>",
+        "</domain>",
+        "<tls level=\"",
+        "xmlns=\"x\" "
     };
     private static PolicyDirectory directory;
     private static String example;
@@ -44,7 +78,8 @@ class MailFlowXmlReaderProperties {
     }
 
     @Property(tries = 400)
-    void mutatedDocumentShouldBeReadOrRefusedWithProblems(@ForAll long seed, @ForAll @IntRange(min = 1, max = 4) int mutations) {
+    void mutatedDocumentShouldBeReadOrRefusedWithProblems(
+            @ForAll long seed, @ForAll @IntRange(min = 1, max = 4) int mutations) {
         Random random = new Random(seed);
         StringBuilder document = new StringBuilder(example);
         for (int i = 0; i < mutations; i++) {
@@ -68,14 +103,18 @@ class MailFlowXmlReaderProperties {
     private static void verify(byte[] document, String text) {
         PolicyReading reading = directory.read(document);
 
-        boolean errors = reading.problems().stream()
-                .anyMatch(problem -> problem.severity() == PolicyProblem.Severity.ERROR);
+        boolean errors =
+                reading.problems().stream().anyMatch(problem -> problem.severity() == PolicyProblem.Severity.ERROR);
         assertThat(reading.policy().isEmpty()).isEqualTo(errors);
         long lines = text.lines().count() + 1;
         assertThat(reading.problems()).allSatisfy(problem -> {
-            assertThat(problem.message()).isNotBlank().doesNotContain("\n").doesNotContain(PolicyDirectory.SECRET_VALUE);
+            assertThat(problem.message())
+                    .isNotBlank()
+                    .doesNotContain("\n")
+                    .doesNotContain(PolicyDirectory.SECRET_VALUE);
             if (problem.location().file().equals("mailflow.xml")) {
-                assertThat((long) problem.location().line()).isBetween(0L, Math.max(lines, text.split("\r|\n", -1).length));
+                assertThat((long) problem.location().line())
+                        .isBetween(0L, Math.max(lines, text.split("\r|\n", -1).length));
             }
         });
     }

@@ -1,0 +1,164 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.integration;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.UnaryOperator;
+
+import org.apache.james.queue.api.MailQueueFactory;
+import org.apache.james.queue.api.ManageableMailQueue;
+import org.apache.mailet.Mail;
+import org.awaitility.Awaitility;
+import org.awaitility.core.ConditionFactory;
+
+import com.google.inject.Key;
+import com.google.inject.TypeLiteral;
+
+import dev.mailflow.delivery.queue.ConnectorQueues;
+import dev.mailflow.gateway.Gateway;
+import dev.mailflow.policy.event.MailFlowEvent;
+import dev.mailflow.policy.event.MailFlowEvents;
+
+/**
+ * A real gateway on ports of its own, with the shipped configuration but for what a test changes. Its port {@code smtp}
+ * lets clients on loopback relay, so that tests need not authenticate.
+ */
+final class GatewayScenario implements AutoCloseable {
+    private final Path conf;
+    private final Gateway gateway;
+    private final List<MailFlowEvent> events = new CopyOnWriteArrayList<>();
+
+    private GatewayScenario(Path conf, Gateway gateway) {
+        this.conf = conf;
+        this.gateway = gateway;
+        gateway.instance(MailFlowEvents.class).add(events::add);
+    }
+
+    static Builder in(Path directory) {
+        return new Builder(directory);
+    }
+
+    /** Collects what differs from the shipped configuration. */
+    static final class Builder {
+        private final Path directory;
+        private final Map<String, String> files = new LinkedHashMap<>();
+        private final Map<String, UnaryOperator<String>> edits = new LinkedHashMap<>();
+
+        private Builder(Path directory) {
+            this.directory = directory;
+            edits.put(
+                    "smtpserver.xml",
+                    text -> text.replaceFirst(
+                            "<verifyIdentity>",
+                            "<authorizedAddresses>127.0.0.0/8</authorizedAddresses><verifyIdentity>"));
+        }
+
+        /** The content of {@code <mailflow>}. */
+        Builder policy(String content) {
+            return file("mailflow.xml", "<mailflow>\n" + content + "\n</mailflow>\n");
+        }
+
+        /** A file in the configuration directory. */
+        Builder file(String name, String content) {
+            files.put(name, content);
+            return this;
+        }
+
+        /** A change to a shipped file. */
+        Builder edit(String name, UnaryOperator<String> change) {
+            edits.merge(name, change, (first, second) -> text -> second.apply(first.apply(text)));
+            return this;
+        }
+
+        /** Writes the configuration without starting anything. */
+        Path configuration() {
+            Path conf = directory.resolve("conf");
+            if (!Files.exists(conf)) {
+                Project.copyOfSampleConfiguration(conf);
+                edits.forEach((name, change) -> {
+                    try {
+                        Path file = conf.resolve(name);
+                        Files.writeString(file, change.apply(Files.readString(file)));
+                    } catch (IOException e) {
+                        throw new UncheckedIOException(e);
+                    }
+                });
+            }
+            files.forEach((name, content) -> write(conf.resolve(name), content));
+            return conf;
+        }
+
+        GatewayScenario start() throws Exception {
+            Path conf = configuration();
+            return new GatewayScenario(
+                    conf,
+                    Gateway.builder()
+                            .conf(conf)
+                            .data(directory.resolve("data"))
+                            .ephemeralPorts()
+                            .build()
+                            .start());
+        }
+    }
+
+    Gateway gateway() {
+        return gateway;
+    }
+
+    /** A client of the port {@code smtp}. */
+    SmtpSender sender() {
+        return new SmtpSender("127.0.0.1", gateway.port("smtp"));
+    }
+
+    /** Replaces the policy as an administrator would: by writing the file. */
+    void changePolicy(String content) {
+        write(conf.resolve("mailflow.xml"), "<mailflow>\n" + content + "\n</mailflow>\n");
+    }
+
+    private static void write(Path file, String content) {
+        try {
+            Files.writeString(file, content);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Events of a kind so far. */
+    <E extends MailFlowEvent> List<E> events(Class<E> kind) {
+        return events.stream().filter(kind::isInstance).map(kind::cast).toList();
+    }
+
+    /** What waits in a connector's queue. */
+    List<Mail> queued(String connector) {
+        MailQueueFactory<? extends ManageableMailQueue> queues = gateway.instance(QUEUES);
+        List<Mail> mails = new ArrayList<>();
+        try (ManageableMailQueue queue = queues.createQueue(ConnectorQueues.of(connector))) {
+            ManageableMailQueue.MailQueueIterator items = queue.browse();
+            items.forEachRemaining(item -> mails.add(item.getMail()));
+            items.close();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+        return mails;
+    }
+
+    private static final Key<MailQueueFactory<? extends ManageableMailQueue>> QUEUES =
+            Key.get(new TypeLiteral<MailQueueFactory<? extends ManageableMailQueue>>() {});
+
+    static ConditionFactory await() {
+        return Awaitility.await().atMost(Duration.ofSeconds(60)).pollInterval(Duration.ofMillis(50));
+    }
+
+    @Override
+    public void close() {
+        gateway.close();
+    }
+}

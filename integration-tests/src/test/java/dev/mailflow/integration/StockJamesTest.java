@@ -1,0 +1,137 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.File;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
+import dev.mailflow.policy.testing.TestCertificates;
+
+/**
+ * The drop-in jar in the James 3.8.1 memory app of Central: the jar in {@code extensions-jars/}, {@code mailflow.xml} in
+ * {@code conf/}, {@code mailetcontainer.xml} edited, and nothing else.
+ */
+class StockJamesTest {
+    private static final TestCertificates.Authority CA = TestCertificates.authority("Partner CA");
+
+    @Test
+    void dropInJarShouldRouteOverVerifiedTlsAndMarkTheVerdict(@TempDir Path directory) throws Exception {
+        try (ScriptedSmtpPeer peer = ScriptedSmtpPeer.builder()
+                        .startTls(CA.leaf("mail.fabrikam.com").issue())
+                        .start()) {
+            int port = freePort();
+            install(directory, port);
+            TestCertificates.writePem(directory.resolve("conf/ca.pem"), CA.certificate());
+            Files.writeString(
+                    directory.resolve("conf/mailflow.xml"),
+                    """
+                    <mailflow>
+                      <connectionFilter><allow>127.0.0.1</allow></connectionFilter>
+                      <outboundConnectors>
+                        <outboundConnector name="fabrikam-out" type="partner">
+                          <recipientDomain>fabrikam.com</recipientDomain>
+                          <smartHost>127.0.0.1:%d</smartHost>
+                          <tls level="domain" name="mail.fabrikam.com" trustAnchors="file://conf/ca.pem"/>
+                        </outboundConnector>
+                      </outboundConnectors>
+                    </mailflow>"""
+                            .formatted(peer.port()));
+
+            try (ForkedProcess james = start(directory)) {
+                awaitSmtp(james, port);
+                new SmtpSender("127.0.0.1", port)
+                        .send(
+                                "joe@contoso.com",
+                                List.of("jane@fabrikam.com"),
+                                SmtpSender.message("stock").replace("Subject:", "X-Mailflow-Connection-Filter: forged\r\nSubject:"));
+
+                GatewayScenario.await()
+                        .untilAsserted(() -> assertThat(peer.messages()).as(james.output()).hasSize(1));
+                ScriptedSmtpPeer.ReceivedMessage message = peer.messages().get(0);
+                assertThat(message.overTls()).isTrue();
+                assertThat(message.text())
+                        .contains("X-Mailflow-Connection-Filter: CIP=127.0.0.1; IPV=CAL\r\n")
+                        .contains("X-Forefront-Antispam-Report: CIP:127.0.0.1;IPV:CAL;SCL:-1;")
+                        .contains("X-Routed-To: fabrikam-out")
+                        .doesNotContain("forged");
+                assertThat(message.session().commands()).contains("EHLO stock.contoso.com");
+                assertThat(james.output()).contains("event=delivered").contains("connector=fabrikam-out");
+            }
+        }
+    }
+
+    @Test
+    void dropInJarShouldKeepJamesFromStartingWithABrokenPolicy(@TempDir Path directory) throws Exception {
+        install(directory, 0);
+        Files.writeString(
+                directory.resolve("conf/mailflow.xml"), "<mailflow>\n<connectionFilter><alow>1.2.3.4</alow></connectionFilter></mailflow>");
+
+        try (ForkedProcess james = start(directory)) {
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(james.output()).contains("mailflow.xml:2", "alow"));
+            assertThat(james.exitCode(60)).isNotZero();
+        }
+    }
+
+    private static void install(Path directory, int port) throws Exception {
+        Path conf = Files.createDirectories(directory.resolve("conf"));
+        Path from = Path.of(StockJamesTest.class.getResource("/stock-james/conf").toURI());
+        try (Stream<Path> files = Files.list(from)) {
+            for (Path file : (Iterable<Path>) files::iterator) {
+                Files.writeString(
+                        conf.resolve(file.getFileName().toString()),
+                        Files.readString(file).replace("@SMTP_PORT@", String.valueOf(port)));
+            }
+        }
+        Path jar = Project.ROOT.resolve(
+                "extension/target/mailflow-extension-" + System.getProperty("mailflow.version") + ".jar");
+        Files.copy(
+                jar, Files.createDirectories(directory.resolve("extensions-jars")).resolve("mailflow-extension.jar"));
+    }
+
+    /** Everything that James brings and nothing of ours. */
+    private static String classpathWithoutMailflow() {
+        return Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry -> !entry.contains("mailflow") && !entry.startsWith(Project.ROOT.toString()))
+                .collect(Collectors.joining(File.pathSeparator));
+    }
+
+    private static ForkedProcess start(Path directory) {
+        return ForkedProcess.java(
+                directory,
+                directory.resolve("output.txt"),
+                directory.resolve("conf") + File.pathSeparator + classpathWithoutMailflow(),
+                "org.apache.james.MemoryJamesServerMain",
+                List.of());
+    }
+
+    private static int freePort() throws java.io.IOException {
+        try (ServerSocket free = new ServerSocket(0)) {
+            return free.getLocalPort();
+        }
+    }
+
+    private static void awaitSmtp(ForkedProcess james, int port) {
+        GatewayScenario.await().until(() -> {
+            if (!james.isAlive()) {
+                throw new AssertionError("James did not start:\n" + james.output());
+            }
+            try (SmtpSender.Session session = new SmtpSender("127.0.0.1", port).open()) {
+                return session.command("NOOP", "250").startsWith("250");
+            } catch (java.io.IOException e) {
+                return false;
+            }
+        });
+    }
+}
