@@ -68,7 +68,9 @@ final class CheckCommand implements Callable<Integer> {
             out.println(
                     problems.isEmpty()
                             ? "The policy is good."
-                            : errors + (errors == 1 ? " error, " : " errors, ") + (problems.size() - errors)
+                            : errors
+                                    + (errors == 1 ? " error, " : " errors, ")
+                                    + (problems.size() - errors)
                                     + (problems.size() - errors == 1 ? " warning" : " warnings"));
         }
         out.flush();

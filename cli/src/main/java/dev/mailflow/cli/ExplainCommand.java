@@ -50,7 +50,11 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
         exitCodeListHeading = "%nExit codes:%n",
-        exitCodeList = {"0:the message is accepted", "1:the message is refused, or the policy is broken", "2:wrong usage"})
+        exitCodeList = {
+            "0:the message is accepted",
+            "1:the message is refused, or the policy is broken",
+            "2:wrong usage"
+        })
 final class ExplainCommand implements Callable<Integer> {
     private final Map<String, String> environment;
     private final Clock clock;
@@ -146,7 +150,9 @@ final class ExplainCommand implements Callable<Integer> {
                 to.stream().map(recipient -> address("--to", recipient)).toList(),
                 clientIp.map(this::session),
                 header(),
-                unknown.stream().map(recipient -> address("--unknown", recipient)).collect(Collectors.toSet()));
+                unknown.stream()
+                        .map(recipient -> address("--unknown", recipient))
+                        .collect(Collectors.toSet()));
     }
 
     /** Header fields in order: those of the message file, then those of the options. */
@@ -155,8 +161,8 @@ final class ExplainCommand implements Callable<Integer> {
         messageFile.ifPresent(file -> {
             try (InputStream bytes = new BufferedInputStream(Files.newInputStream(file))) {
                 Collections.list(new InternetHeaders(bytes).getAllHeaders())
-                        .forEach(field -> fields.add(
-                                new HypotheticalMessage.HeaderField(field.getName(), field.getValue())));
+                        .forEach(field ->
+                                fields.add(new HypotheticalMessage.HeaderField(field.getName(), field.getValue())));
             } catch (IOException | MessagingException e) {
                 throw usage("--message: " + file + " cannot be read: " + e);
             }
@@ -192,7 +198,8 @@ final class ExplainCommand implements Callable<Integer> {
         try {
             return new MailAddress(value.trim());
         } catch (AddressException e) {
-            throw usage(option + ": found '" + value + "', expected a mail address ('joe@contoso.com'): " + e.getMessage());
+            throw usage(
+                    option + ": found '" + value + "', expected a mail address ('joe@contoso.com'): " + e.getMessage());
         }
     }
 
@@ -203,8 +210,9 @@ final class ExplainCommand implements Callable<Integer> {
     private static void print(Explanation explanation, PrintWriter out) {
         explanation.reasons().forEach(out::println);
         out.println("origin: " + explanation.origin());
-        explanation.headers().forEach((name, value) -> out.println(
-                "header " + name + ": " + value.orElse("(removed)")));
+        explanation
+                .headers()
+                .forEach((name, value) -> out.println("header " + name + ": " + value.orElse("(removed)")));
         for (Explanation.Recipient recipient : explanation.recipients()) {
             out.println();
             out.println(recipient.original().asString()
@@ -217,14 +225,13 @@ final class ExplainCommand implements Callable<Integer> {
             if (!recipient.nextHops().isEmpty()) {
                 out.println("  next hops " + String.join(", ", recipient.nextHops()));
             }
-            recipient.tls().ifPresent(level -> out.println(
-                    "  TLS " + level + (recipient.requireTls() ? " (never in plaintext)" : " (may leave in plaintext)")));
+            recipient
+                    .tls()
+                    .ifPresent(level -> out.println("  TLS " + level
+                            + (recipient.requireTls() ? " (never in plaintext)" : " (may leave in plaintext)")));
             recipient.smtpReply().ifPresent(reply -> out.println("  reply " + reply));
         }
         out.println();
-        out.println(explanation
-                .refusal()
-                .map(reply -> "rejected: " + reply)
-                .orElse("accepted"));
+        out.println(explanation.refusal().map(reply -> "rejected: " + reply).orElse("accepted"));
     }
 }

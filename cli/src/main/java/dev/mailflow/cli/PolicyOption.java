@@ -30,8 +30,7 @@ final class PolicyOption {
         Path file = directory.resolve("mailflow.xml");
         if (!Files.exists(file)) {
             throw new CommandLine.ParameterException(
-                    spec.commandLine(),
-                    "--conf: found no " + file + ", expected a directory with mailflow.xml");
+                    spec.commandLine(), "--conf: found no " + file + ", expected a directory with mailflow.xml");
         }
         return MailFlowXmlReader.read(file, directory, environment, clock);
     }

@@ -14,6 +14,6 @@ public record HopUsed(String host, String address, int port, Optional<TlsUsed> t
 
     @Override
     public String toString() {
-        return host + "[" + address + "]:" + port;
+        return (host.equals(address) ? "[" + address + "]:" : host + "[" + address + "]:") + port;
     }
 }

@@ -9,8 +9,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 import javax.annotation.PreDestroy;
 
@@ -181,7 +183,8 @@ public final class Gateway implements AutoCloseable {
         if (policies instanceof AutoCloseable watching) {
             resources.add(watching);
         }
-        Listeners.configured(configuration, properties).requireFree();
+        // the names an administrator knows, unless the ports are not his anyway
+        Listeners.configured(ephemeralPorts ? configuration : files, properties).requireFree();
         ServerCertificate.createIfUsed(files, directories.data(), created.getInstance(Clock.class));
 
         created.getInstance(ConfigurationSanitizingPerformer.class).sanitize();
@@ -319,6 +322,9 @@ public final class Gateway implements AutoCloseable {
         }
         state = State.STOPPED;
         endpoints = List.of();
+        if (probe.isStarted()) {
+            injector.ifPresent(Gateway::stopListening);
+        }
         injector.ifPresent(Gateway::destroy);
         probe.notifyStoped();
         for (int i = resources.size() - 1; i >= 0; i--) {
@@ -329,6 +335,21 @@ public final class Gateway implements AutoCloseable {
             }
         }
         LOGGER.info("event=stopped data={}", directories.data());
+    }
+
+    /** All at once, for each server lets its open connections go on for two seconds. */
+    private static void stopListening(Injector injector) {
+        CompletableFuture<?>[] stops = Stream.of(SMTPServerFactory.class, LMTPServerFactory.class, IMAPServerFactory.class)
+                .flatMap(factory -> injector.getInstance(factory).getServers().stream())
+                .filter(AbstractConfigurableAsyncServer::isEnabled)
+                .map(server -> CompletableFuture.runAsync(server::stop, task -> new Thread(task, "stop").start()))
+                .toArray(CompletableFuture[]::new);
+        CompletableFuture.allOf(stops)
+                .exceptionally(failure -> {
+                    LOGGER.warn("event=stop-incomplete part=servers", failure);
+                    return null;
+                })
+                .join();
     }
 
     private static void destroy(Injector injector) {

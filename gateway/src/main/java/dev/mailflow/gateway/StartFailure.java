@@ -33,7 +33,8 @@ final class StartFailure {
 
     private static void add(List<String> reasons, Throwable cause) {
         // Guice's own messages repeat their causes with a page of binding sites
-        if (cause instanceof ProvisionException || cause instanceof CreationException && cause.getCause() != null) {
+        boolean guice = cause instanceof ProvisionException || cause instanceof CreationException;
+        if (guice && cause.getCause() != null) {
             return;
         }
         String message = cause.getMessage();

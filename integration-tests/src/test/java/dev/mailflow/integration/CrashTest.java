@@ -49,9 +49,8 @@ class CrashTest {
                 awaitReady(gateway);
                 accepted.addAll(sendUntilItDies(port, accepted.size()));
                 assertThat(accepted).hasSize(MESSAGES);
-                GatewayScenario.await()
-                        .atMost(120, TimeUnit.SECONDS)
-                        .untilAsserted(() -> assertThat(subjects(peer)).containsAll(accepted));
+                GatewayScenario.await().atMost(120, TimeUnit.SECONDS).untilAsserted(() -> assertThat(subjects(peer))
+                        .containsAll(accepted));
                 assertThat(gateway.terminate(60)).as(gateway.output()).isEqualTo(143);
             }
         }
@@ -73,7 +72,8 @@ class CrashTest {
             }
             try (ForkedProcess gateway = gateway(directory, conf)) {
                 awaitReady(gateway);
-                GatewayScenario.await().untilAsserted(() -> assertThat(subjects(peer)).containsAll(accepted));
+                GatewayScenario.await()
+                        .untilAsserted(() -> assertThat(subjects(peer)).containsAll(accepted));
                 assertThat(peer.messages()).hasSameSizeAs(accepted);
             }
         }
@@ -98,14 +98,11 @@ class CrashTest {
                           </outboundConnector>
                         </outboundConnectors>"""
                                 .formatted(peer))
-                .edit(
-                        "smtpserver.xml",
-                        text -> text.replace(":2525<", ":" + port + "<")
-                                .replace(":2587<", ":" + submission + "<")
-                                .replace(":2465<", ":" + smtps + "<"))
-                .edit(
-                        "imapserver.xml",
-                        text -> text.replace(":2143<", ":" + imap + "<").replace(":2993<", ":" + imaps + "<"))
+                .edit("smtpserver.xml", text -> text.replace(":2525<", ":" + port + "<")
+                        .replace(":2587<", ":" + submission + "<")
+                        .replace(":2465<", ":" + smtps + "<"))
+                .edit("imapserver.xml", text -> text.replace(":2143<", ":" + imap + "<")
+                        .replace(":2993<", ":" + imaps + "<"))
                 .edit("lmtpserver.xml", text -> text.replace(":2424<", ":" + lmtp + "<"))
                 .edit("webadmin.properties", text -> text.replaceAll("(?m)^port=.*$", "port=" + webadmin))
                 .configuration();
@@ -117,7 +114,11 @@ class CrashTest {
                 directory.resolve("output.txt"),
                 System.getProperty("java.class.path"),
                 "dev.mailflow.gateway.GatewayMain",
-                List.of("--conf", conf.toString(), "--data", directory.resolve("data").toString()));
+                List.of(
+                        "--conf",
+                        conf.toString(),
+                        "--data",
+                        directory.resolve("data").toString()));
     }
 
     private static void awaitReady(ForkedProcess gateway) {

@@ -47,8 +47,7 @@ class ForcedTlsTest {
      * @param tls the {@code <tls>} element
      * @param reason part of the deferral's reason; empty: delivered
      */
-    private record Row(
-            String name, UnaryOperator<ScriptedSmtpPeer.Builder> peer, String tls, Optional<String> reason) {
+    private record Row(String name, UnaryOperator<ScriptedSmtpPeer.Builder> peer, String tls, Optional<String> reason) {
         String connector() {
             return name.replaceAll("[^a-z0-9]+", "-");
         }
@@ -99,7 +98,9 @@ class ForcedTlsTest {
                     shows(SELF_SIGNED),
                     pinned(TestCertificates.sha256(SELF_SIGNED.certificate()))),
             delivered(
-                    "pinned key right", shows(SELF_SIGNED), pinned(TestCertificates.spkiSha256(SELF_SIGNED.certificate()))),
+                    "pinned key right",
+                    shows(SELF_SIGNED),
+                    pinned(TestCertificates.spkiSha256(SELF_SIGNED.certificate()))),
             queued("pinned wrong", shows(SELF_SIGNED), pinned(TestCertificates.sha256(GOOD.certificate())), "pin"),
             queued("expired", shows(CA.leaf("mail.fabrikam.com").expired().issue()), DOMAIN_LEVEL, "expired"),
             queued(
@@ -112,15 +113,13 @@ class ForcedTlsTest {
             queued("wrong name under domain", shows(CA.leaf("mail.other.com").issue()), DOMAIN_LEVEL, "mail.other.com"),
             queued(
                     "name only in cn with san present",
-                    shows(CA.leaf("mail.other.com").commonName("mail.fabrikam.com").issue()),
+                    shows(CA.leaf("mail.other.com")
+                            .commonName("mail.fabrikam.com")
+                            .issue()),
                     DOMAIN_LEVEL,
                     "mail.other.com"),
             delivered("wildcard one label", shows(CA.leaf("*.fabrikam.com").issue()), DOMAIN_LEVEL),
-            queued(
-                    "wildcard two labels",
-                    shows(CA.leaf("*.com").issue()),
-                    DOMAIN_LEVEL,
-                    "*.com"),
+            queued("wildcard two labels", shows(CA.leaf("*.com").issue()), DOMAIN_LEVEL, "*.com"),
             queued(
                     "client certificate demanded and none configured",
                     peer -> peer.startTls(GOOD).needClientCertificate(),
@@ -138,8 +137,8 @@ class ForcedTlsTest {
 
     @BeforeAll
     void start(@TempDir Path directory) throws Exception {
-        ROWS.forEach(row -> peers.put(
-                row, row.peer().apply(ScriptedSmtpPeer.builder()).start()));
+        ROWS.forEach(row ->
+                peers.put(row, row.peer().apply(ScriptedSmtpPeer.builder()).start()));
         GatewayScenario.Builder builder = GatewayScenario.in(directory).policy(policy());
         Path conf = builder.configuration();
         TestCertificates.writePem(conf.resolve("ca.pem"), CA.certificate());
@@ -157,16 +156,17 @@ class ForcedTlsTest {
 
     private String policy() {
         return peers.entrySet().stream()
-                .map(entry -> """
+                .map(entry ->
+                        """
                         <outboundConnector name="%1$s" type="partner">
                           <recipientDomain>%1$s.test</recipientDomain>
                           <smartHost>127.0.0.1:%2$d</smartHost>
                           %3$s
                         </outboundConnector>"""
-                        .formatted(
-                                entry.getKey().connector(),
-                                entry.getValue().port(),
-                                entry.getKey().tls()))
+                                .formatted(
+                                        entry.getKey().connector(),
+                                        entry.getValue().port(),
+                                        entry.getKey().tls()))
                 .collect(Collectors.joining("\n", "<outboundConnectors>", "</outboundConnectors>"));
     }
 
@@ -187,13 +187,16 @@ class ForcedTlsTest {
     void messageShouldBeDeliveredOverTlsOrStayQueuedWithItsReason(Row row) {
         ScriptedSmtpPeer peer = peers.get(row);
         if (row.reason().isEmpty()) {
-            GatewayScenario.await().untilAsserted(() -> assertThat(peer.messages()).hasSize(1));
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(peer.messages()).hasSize(1));
             ScriptedSmtpPeer.ReceivedMessage message = peer.messages().get(0);
             assertThat(message.overTls()).isTrue();
             assertThat(message.text()).contains("Body of " + row.connector());
-            GatewayScenario.await().untilAsserted(() -> assertThat(scenario.queued(row.connector())).isEmpty());
+            GatewayScenario.await().untilAsserted(() -> assertThat(scenario.queued(row.connector()))
+                    .isEmpty());
         } else {
-            GatewayScenario.await().untilAsserted(() -> assertThat(deferrals(row)).hasSize(1));
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(deferrals(row)).hasSize(1));
             assertThat(deferrals(row).get(0).reason()).contains(row.reason().get());
             assertThat(peer.messages()).isEmpty();
             GatewayScenario.await().untilAsserted(() -> assertThat(scenario.queued(row.connector()))

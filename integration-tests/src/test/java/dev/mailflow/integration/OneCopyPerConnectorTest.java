@@ -54,10 +54,12 @@ class OneCopyPerConnectorTest {
             assertThat(blue.messages()).extracting(ReceivedMessage::recipients).allMatch(list -> list.size() == 1);
             assertThat(scenario.events(MailFlowEvent.Deferred.class).get(0).recipients())
                     .containsExactly("d@dead.test");
-            GatewayScenario.await().untilAsserted(() -> assertThat(scenario.queued("dead")).hasSize(1));
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(scenario.queued("dead")).hasSize(1));
 
             scenario.sender().send("joe@contoso.com", List.of("a@red.test"), SmtpSender.message("again"));
-            GatewayScenario.await().untilAsserted(() -> assertThat(red.messages()).hasSize(2));
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(red.messages()).hasSize(2));
         }
     }
 
@@ -77,7 +79,8 @@ class OneCopyPerConnectorTest {
                             List.of("nobody@away.test", "somebody@away.test"),
                             SmtpSender.message("partial"));
 
-            GatewayScenario.await().untilAsserted(() -> assertThat(home.messages()).hasSize(1));
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(home.messages()).hasSize(1));
             ReceivedMessage report = home.messages().get(0);
             assertThat(report.mail()).contains("FROM:<>");
             assertThat(report.text())
@@ -109,11 +112,10 @@ class OneCopyPerConnectorTest {
                         .start()) {
             scenario.sender().send("joe@home.test", List.of("d@away.test"), SmtpSender.message("late"));
 
-            GatewayScenario.await()
-                    .untilAsserted(() -> assertThat(home.messages())
-                            .extracting(ReceivedMessage::text)
-                            .anySatisfy(text -> assertThat(text)
-                                    .contains("Action: failed", "Status: 5.4.7", "not delivered within 3s")));
+            GatewayScenario.await().untilAsserted(() -> assertThat(home.messages())
+                    .extracting(ReceivedMessage::text)
+                    .anySatisfy(text ->
+                            assertThat(text).contains("Action: failed", "Status: 5.4.7", "not delivered within 3s")));
             assertThat(scenario.queued("away")).isEmpty();
         }
     }

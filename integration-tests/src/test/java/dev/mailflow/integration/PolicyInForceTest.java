@@ -39,7 +39,8 @@ class PolicyInForceTest {
 
     @Test
     void gatewayShouldRefuseToStartWithEveryMistakeOfABrokenPolicy(@TempDir Path directory) {
-        assertThatThrownBy(() -> GatewayScenario.in(directory).policy(TWO_MISTAKES).start())
+        assertThatThrownBy(
+                        () -> GatewayScenario.in(directory).policy(TWO_MISTAKES).start())
                 .isInstanceOf(GatewayStartException.class)
                 .hasMessageContaining("mailflow.xml:2")
                 .hasMessageContaining("authoritativ")
@@ -66,23 +67,28 @@ class PolicyInForceTest {
     void runningGatewayShouldFollowGoodChangesAndKeepTheLastGoodPolicy(@TempDir Path directory) throws Exception {
         try (ScriptedSmtpPeer first = ScriptedSmtpPeer.builder().start();
                 ScriptedSmtpPeer second = ScriptedSmtpPeer.builder().start();
-                GatewayScenario scenario =
-                        GatewayScenario.in(directory).policy(routeTo(first.port())).start()) {
+                GatewayScenario scenario = GatewayScenario.in(directory)
+                        .policy(routeTo(first.port()))
+                        .start()) {
             PolicyRepository policies = scenario.gateway().instance(PolicyRepository.class);
             String before = policies.current().version();
 
             scenario.changePolicy(TWO_MISTAKES);
-            GatewayScenario.await().untilAsserted(() -> assertThat(policies.pendingProblems()).hasSize(2));
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(policies.pendingProblems()).hasSize(2));
             scenario.sender().send("joe@contoso.com", List.of("jane@fabrikam.com"), SmtpSender.message("one"));
-            GatewayScenario.await().untilAsserted(() -> assertThat(first.messages()).hasSize(1));
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(first.messages()).hasSize(1));
             assertThat(policies.current().version()).isEqualTo(before);
 
             scenario.changePolicy(routeTo(second.port()));
             GatewayScenario.await()
-                    .untilAsserted(() -> assertThat(policies.current().version()).isNotEqualTo(before));
+                    .untilAsserted(
+                            () -> assertThat(policies.current().version()).isNotEqualTo(before));
             assertThat(policies.pendingProblems()).isEmpty();
             scenario.sender().send("joe@contoso.com", List.of("jane@fabrikam.com"), SmtpSender.message("two"));
-            GatewayScenario.await().untilAsserted(() -> assertThat(second.messages()).hasSize(1));
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(second.messages()).hasSize(1));
             assertThat(first.messages()).hasSize(1);
         }
     }
@@ -99,8 +105,8 @@ class PolicyInForceTest {
             PolicyRepository policies = scenario.gateway().instance(PolicyRepository.class);
             String before = policies.current().version();
             scenario.sender().send("joe@contoso.com", List.of("jane@fabrikam.com"), SmtpSender.message("kept"));
-            GatewayScenario.await()
-                    .untilAsserted(() -> assertThat(scenario.events(MailFlowEvent.Deferred.class)).hasSize(1));
+            GatewayScenario.await().untilAsserted(() -> assertThat(scenario.events(MailFlowEvent.Deferred.class))
+                    .hasSize(1));
             scenario.changePolicy(
                     """
                     <outboundConnectors>
@@ -112,12 +118,12 @@ class PolicyInForceTest {
                     </outboundConnectors>"""
                             .formatted(peer.port()));
             GatewayScenario.await()
-                    .untilAsserted(() -> assertThat(policies.current().version()).isNotEqualTo(before));
+                    .untilAsserted(
+                            () -> assertThat(policies.current().version()).isNotEqualTo(before));
 
             GatewayScenario.await().untilAsserted(() -> assertThat(scenario.queued("out"))
                     .singleElement()
-                    .satisfies(mail -> assertThat(mail.getErrorMessage())
-                            .contains("which the policy does not have")));
+                    .satisfies(mail -> assertThat(mail.getErrorMessage()).contains("which the policy does not have")));
             assertThat(peer.messages()).isEmpty();
         }
     }

@@ -9,8 +9,9 @@ import java.util.stream.Stream;
 
 /** The project's own files, as the tests find them. */
 final class Project {
-    static final Path ROOT =
-            Path.of(System.getProperty("mailflow.project", "..")).toAbsolutePath().normalize();
+    static final Path ROOT = Path.of(System.getProperty("mailflow.project", ".."))
+            .toAbsolutePath()
+            .normalize();
     static final boolean CI = Boolean.getBoolean("mailflow.ci");
 
     private Project() {}

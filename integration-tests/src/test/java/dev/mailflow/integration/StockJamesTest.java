@@ -28,8 +28,8 @@ class StockJamesTest {
     @Test
     void dropInJarShouldRouteOverVerifiedTlsAndMarkTheVerdict(@TempDir Path directory) throws Exception {
         try (ScriptedSmtpPeer peer = ScriptedSmtpPeer.builder()
-                        .startTls(CA.leaf("mail.fabrikam.com").issue())
-                        .start()) {
+                .startTls(CA.leaf("mail.fabrikam.com").issue())
+                .start()) {
             int port = freePort();
             install(directory, port);
             TestCertificates.writePem(directory.resolve("conf/ca.pem"), CA.certificate());
@@ -54,10 +54,12 @@ class StockJamesTest {
                         .send(
                                 "joe@contoso.com",
                                 List.of("jane@fabrikam.com"),
-                                SmtpSender.message("stock").replace("Subject:", "X-Mailflow-Connection-Filter: forged\r\nSubject:"));
+                                SmtpSender.message("stock")
+                                        .replace("Subject:", "X-Mailflow-Connection-Filter: forged\r\nSubject:"));
 
                 GatewayScenario.await()
-                        .untilAsserted(() -> assertThat(peer.messages()).as(james.output()).hasSize(1));
+                        .untilAsserted(() ->
+                                assertThat(peer.messages()).as(james.output()).hasSize(1));
                 ScriptedSmtpPeer.ReceivedMessage message = peer.messages().get(0);
                 assertThat(message.overTls()).isTrue();
                 assertThat(message.text())
@@ -75,7 +77,8 @@ class StockJamesTest {
     void dropInJarShouldKeepJamesFromStartingWithABrokenPolicy(@TempDir Path directory) throws Exception {
         install(directory, 0);
         Files.writeString(
-                directory.resolve("conf/mailflow.xml"), "<mailflow>\n<connectionFilter><alow>1.2.3.4</alow></connectionFilter></mailflow>");
+                directory.resolve("conf/mailflow.xml"),
+                "<mailflow>\n<connectionFilter><alow>1.2.3.4</alow></connectionFilter></mailflow>");
 
         try (ForkedProcess james = start(directory)) {
             GatewayScenario.await()
@@ -86,7 +89,8 @@ class StockJamesTest {
 
     private static void install(Path directory, int port) throws Exception {
         Path conf = Files.createDirectories(directory.resolve("conf"));
-        Path from = Path.of(StockJamesTest.class.getResource("/stock-james/conf").toURI());
+        Path from =
+                Path.of(StockJamesTest.class.getResource("/stock-james/conf").toURI());
         try (Stream<Path> files = Files.list(from)) {
             for (Path file : (Iterable<Path>) files::iterator) {
                 Files.writeString(
@@ -97,7 +101,8 @@ class StockJamesTest {
         Path jar = Project.ROOT.resolve(
                 "extension/target/mailflow-extension-" + System.getProperty("mailflow.version") + ".jar");
         Files.copy(
-                jar, Files.createDirectories(directory.resolve("extensions-jars")).resolve("mailflow-extension.jar"));
+                jar,
+                Files.createDirectories(directory.resolve("extensions-jars")).resolve("mailflow-extension.jar"));
     }
 
     /** Everything that James brings and nothing of ours. */

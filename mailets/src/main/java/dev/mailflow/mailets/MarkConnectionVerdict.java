@@ -59,8 +59,8 @@ public final class MarkConnectionVerdict extends GenericMailet {
     public void init() throws MessagingException {
         String value = getInitParameter("forefrontHeader", "false").trim();
         if (!value.equals("true") && !value.equals("false")) {
-            throw new MessagingException("parameter <forefrontHeader> of mailet " + getClass().getName() + ": found '"
-                    + value + "', expected true or false");
+            throw new MessagingException("parameter <forefrontHeader> of mailet "
+                    + getClass().getName() + ": found '" + value + "', expected true or false");
         }
         forefront = value.equals("true");
     }
@@ -87,7 +87,8 @@ public final class MarkConnectionVerdict extends GenericMailet {
         }
         events.publish(new MailFlowEvent.Filtered(
                 new MailFlowEvent.MessageRef(
-                        mail.getName(), java.util.Optional.ofNullable(mail.getMessage().getMessageID())),
+                        mail.getName(),
+                        java.util.Optional.ofNullable(mail.getMessage().getMessageID())),
                 facts.clientIp().toString(),
                 verdict.toString(),
                 facts.verdictReason()));

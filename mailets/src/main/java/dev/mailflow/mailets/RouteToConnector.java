@@ -72,8 +72,7 @@ public final class RouteToConnector extends GenericMailet {
         String heloName = Optional.ofNullable(getInitParameter("heloName")).orElseGet(RouteToConnector::hostName);
         delivery.start(
                 getMailetContext(),
-                () -> new PooledSmtpTransport(
-                        DeliveryConfig.builder(heloName).build()),
+                () -> new PooledSmtpTransport(DeliveryConfig.builder(heloName).build()),
                 heloName);
         started = true;
     }
@@ -103,7 +102,8 @@ public final class RouteToConnector extends GenericMailet {
                 unqueued.removeAll(copy.recipients());
                 events.publish(new MailFlowEvent.Routed(
                         new MailFlowEvent.MessageRef(
-                                mail.getName(), Optional.ofNullable(mail.getMessage().getMessageID())),
+                                mail.getName(),
+                                Optional.ofNullable(mail.getMessage().getMessageID())),
                         copy.connector(),
                         copy.recipients().stream().map(MailAddress::asString).toList(),
                         copy.reason()));
@@ -126,9 +126,8 @@ public final class RouteToConnector extends GenericMailet {
             Route route = named.map(connector -> policy.outboundConnectors().named(connector, parameter()))
                     .orElseGet(() -> policy.outboundConnectors().choose(sender, recipient.getDomain()));
             // A connector that is not there has a queue too: its mail waits there, visibly, until it is back.
-            String connector = route instanceof Route.Via via
-                    ? via.connector().name()
-                    : ((Route.NoSuchConnector) route).name();
+            String connector =
+                    route instanceof Route.Via via ? via.connector().name() : ((Route.NoSuchConnector) route).name();
             copies.computeIfAbsent(connector, key -> new Copy(key, new ArrayList<>(), route.reason()))
                     .recipients()
                     .add(recipient);

@@ -34,7 +34,8 @@ public final class ConnectionIpIn extends InboundFactsMatcher {
             try {
                 parsed.add(IpRange.parse(range.trim()));
             } catch (IllegalArgumentException e) {
-                throw new MessagingException("condition of matcher " + getClass().getName() + ": " + e.getMessage(), e);
+                throw new MessagingException(
+                        "condition of matcher " + getClass().getName() + ": " + e.getMessage(), e);
             }
         }
         ranges = IpRangeSet.of(parsed);

@@ -43,6 +43,9 @@ public final class ReceivedThroughConnector extends InboundFactsMatcher {
 
     @Override
     boolean matches(InboundFacts facts) {
-        return facts.connector().map(InboundFacts.Connector::name).filter(connector::equals).isPresent();
+        return facts.connector()
+                .map(InboundFacts.Connector::name)
+                .filter(connector::equals)
+                .isPresent();
     }
 }

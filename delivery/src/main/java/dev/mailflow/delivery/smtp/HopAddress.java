@@ -32,6 +32,6 @@ public record HopAddress(String host, InetAddress address, int port) {
 
     @Override
     public String toString() {
-        return host + "[" + address.getHostAddress() + "]:" + port;
+        return used().toString();
     }
 }

@@ -26,7 +26,7 @@ final class ReplyReader {
     /** Told each reply. */
     @FunctionalInterface
     interface Sink {
-        /** @param more whether the peer has already sent bytes beyond this reply */
+        /** Takes a reply; {@code more}: the peer has already sent bytes beyond it. */
         void reply(SmtpReply reply, boolean more);
     }
 

@@ -13,7 +13,11 @@ import dev.mailflow.policy.domain.DomainPattern;
 /** Whom a certificate must speak for under level {@code domain}. */
 public sealed interface PeerIdentity {
 
-    /** @throws CertificateRefusedException naming what was found and what was expected */
+    /**
+     * Whether the certificate speaks for this peer.
+     *
+     * @throws CertificateRefusedException naming what was found and what was expected
+     */
     void check(X509Certificate certificate) throws CertificateRefusedException;
 
     /** A DNS name. */

@@ -36,6 +36,7 @@ import org.xbill.DNS.Type;
  */
 public final class LocalDns implements AutoCloseable {
     private static final long TTL = 60;
+    private static final Name ZONE = Name.root;
 
     private final DatagramSocket socket;
     private final List<Record> records = new CopyOnWriteArrayList<>();
@@ -170,7 +171,7 @@ public final class LocalDns implements AutoCloseable {
                 answer.getHeader().setRcode(Rcode.NXDOMAIN);
             }
             answer.addRecord(
-                    new SOARecord(Name.root, DClass.IN, TTL, name("ns.test"), name("root.test"), 1, 60, 60, 60, TTL),
+                    new SOARecord(ZONE, DClass.IN, TTL, name("ns.test"), name("root.test"), 1, 60, 60, 60, TTL),
                     Section.AUTHORITY);
         }
         return answer;

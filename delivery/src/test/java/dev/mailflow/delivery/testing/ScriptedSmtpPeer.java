@@ -582,9 +582,10 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
                 return true;
             }
             if (script.startTls == StartTls.BROKEN) {
-                out.write("this is no TLS\r\n".getBytes(StandardCharsets.US_ASCII));
-                out.flush();
-                in.read(new byte[4096]);
+                int clientHello = in.read();
+                if (clientHello >= 0) {
+                    say("this is no TLS");
+                }
                 return false;
             }
             secure();

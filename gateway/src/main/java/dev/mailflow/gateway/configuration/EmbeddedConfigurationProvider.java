@@ -1,7 +1,6 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.gateway.configuration;
 
-import java.util.List;
 import java.util.Set;
 
 import org.apache.commons.configuration2.HierarchicalConfiguration;
@@ -36,22 +35,28 @@ public final class EmbeddedConfigurationProvider implements ConfigurationProvide
             throws ConfigurationException {
         HierarchicalConfiguration<ImmutableNode> configuration = files.getConfiguration(component, level);
         if (SERVERS.contains(component)) {
-            configuration.configurationsAt(component, true).forEach(server -> adapt(server, component));
+            int servers = configuration.configurationsAt(component).size();
+            for (int i = 0; i < servers; i++) {
+                adapt(configuration, component, component + "(" + i + ").");
+            }
         }
         if (component.equals("mailetcontainer") && !mbeanSuffix.isEmpty()) {
-            List<HierarchicalConfiguration<ImmutableNode>> processors =
-                    configuration.configurationsAt("processors.processor", true);
-            processors.forEach(processor -> processor.setProperty("[@enableJmx]", "false"));
+            int processors = configuration.configurationsAt("processors.processor").size();
+            for (int i = 0; i < processors; i++) {
+                configuration.setProperty("processors.processor(" + i + ")[@enableJmx]", "false");
+            }
         }
         return configuration;
     }
 
-    private void adapt(HierarchicalConfiguration<ImmutableNode> server, String component) {
+    private void adapt(HierarchicalConfiguration<ImmutableNode> configuration, String component, String server) {
         if (!mbeanSuffix.isEmpty()) {
-            server.setProperty("jmxName", server.getString("jmxName", component) + mbeanSuffix);
+            configuration.setProperty(
+                    server + "jmxName", configuration.getString(server + "jmxName", component) + mbeanSuffix);
         }
-        if (ephemeralPorts && server.containsKey("bind")) {
-            server.setProperty("bind", server.getString("bind").replaceAll(":\\d+", ":0"));
+        if (ephemeralPorts && configuration.containsKey(server + "bind")) {
+            String bind = configuration.getString(server + "bind");
+            configuration.setProperty(server + "bind", bind.replaceAll(":\\d+", ":0"));
         }
     }
 }

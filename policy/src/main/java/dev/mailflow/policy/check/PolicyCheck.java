@@ -15,7 +15,6 @@ import dev.mailflow.policy.SourceLocation;
 import dev.mailflow.policy.certificate.ClientKey;
 import dev.mailflow.policy.certificate.TrustAnchors;
 import dev.mailflow.policy.connection.ConnectionFilter;
-import dev.mailflow.policy.connector.ClientCertificateRule;
 import dev.mailflow.policy.connector.ConnectorType;
 import dev.mailflow.policy.connector.InboundConnector;
 import dev.mailflow.policy.connector.NextHops;
@@ -132,6 +131,13 @@ public final class PolicyCheck {
                                     + " and is refused all the same");
                 }
             });
+            if (connector.type() == ConnectorType.ORGANIZATION
+                    && connector.clientCertificate().isPresent()
+                    && !connector.clientIps().isEmpty()) {
+                warning(
+                        connector.location(),
+                        name + " is identified by its client certificate: its clientIp has no effect");
+            }
             connectors.stream()
                     .filter(other -> other.enabled()
                             && other.type() == connector.type()
@@ -150,18 +156,12 @@ public final class PolicyCheck {
                             names + "senderDomain " + domain + ": '" + other.name() + "' at " + other.location()
                                     + " names it too and comes first by name"));
         } else if (connector.clientCertificate().isPresent()
-                && sameCertificate(connector.clientCertificate(), other.clientCertificate())
-                && other.clientIps().isEmpty()) {
+                && connector.clientCertificate().equals(other.clientCertificate())) {
             warning(
                     connector.location(),
                     names + "its client certificate: '" + other.name() + "' at " + other.location()
                             + " is identified by the same one and comes first by name");
         }
-    }
-
-    private static boolean sameCertificate(
-            Optional<ClientCertificateRule> one, Optional<ClientCertificateRule> another) {
-        return one.equals(another);
     }
 
     private void outboundConnectors() {

@@ -18,9 +18,9 @@ import dev.mailflow.policy.domain.DomainPattern;
  * @param senderDomains partner: which mail is restricted, none if empty. Organization: which mail is granted the rights,
  *     besides mail with the null sender; all if empty
  * @param requireTls partner: refuse plaintext. Organization: a plaintext session is not the peer
- * @param clientIps partner: refuse other addresses. Organization: the peer's addresses. Empty: not stated
- * @param clientCertificate partner: refuse sessions without such a certificate. Organization: identifies the peer, who
- *     must then also come from {@code clientIps} if any are stated
+ * @param clientIps partner: refuse other addresses. Organization: the peer's addresses, which identify it when no
+ *     certificate is stated. Empty: not stated
+ * @param clientCertificate partner: refuse sessions without such a certificate. Organization: identifies the peer
  * @param internalHeaders organization only
  * @param relay whether the peer may send to domains that are not ours; organization only
  */

@@ -29,8 +29,8 @@ import dev.mailflow.policy.inbound.SmtpReply;
  * and sender domains are looked up in indexes.
  *
  * <p><b>Organization connectors grant.</b> One that states a certificate is identified by it alone: an address is easier
- * to borrow than a key, so it never replaces a certificate that was asked for. If such a connector states addresses too,
- * both must hold: what an administrator writes down only ever narrows who is let in. One that states only addresses is
+ * to borrow than a key, so it never replaces a certificate that was asked for, and addresses stated beside one say
+ * nothing ({@code check} warns of them). One that states only addresses is
  * identified by them, the narrowest range first. Certificates are tried before addresses. Among connectors that fit
  * alike, pins come before names, specific names before general ones, and then the name of the connector decides.
  *
@@ -130,12 +130,6 @@ public final class InboundConnectors {
         for (InboundConnector connector : organizationsByCertificate) {
             ClientCertificateRule rule = connector.clientCertificate().orElseThrow();
             Optional<String> objection = rule.objectionTo(presented.get(), now)
-                    .or(() -> connector.clientIps().isEmpty()
-                                    || connector.clientIps().stream()
-                                            .anyMatch(range -> range.contains(session.clientIp()))
-                            ? Optional.empty()
-                            : Optional.of("the certificate is right, but " + session.clientIp()
-                                    + " is not one of its client addresses"))
                     .or(() -> isFor(connector, senderDomain)
                             ? Optional.empty()
                             : Optional.of("the certificate is right, but " + nameOf(senderDomain)

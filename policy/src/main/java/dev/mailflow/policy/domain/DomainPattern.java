@@ -46,7 +46,7 @@ public record DomainPattern(Kind kind, String name) implements Comparable<Domain
     private static String aLabels(String name, String found) {
         String ascii;
         try {
-            ascii = name.contains("*") ? "*" : normalize(name);
+            ascii = name.contains("*") ? "*" : aLabelsOf(name);
         } catch (IllegalArgumentException e) {
             ascii = "*";
         }
@@ -57,8 +57,19 @@ public record DomainPattern(Kind kind, String name) implements Comparable<Domain
         return ascii;
     }
 
-    /** The form in which domains are compared: lower case, A-labels, no final dot. */
+    /**
+     * The form in which domains are compared: lower case, A-labels, no final dot. What has no A-labels (a stranger may
+     * call itself anything) is only put in lower case, so that it equals no valid domain.
+     */
     public static String normalize(String domain) {
+        try {
+            return aLabelsOf(domain);
+        } catch (IllegalArgumentException e) {
+            return domain.toLowerCase(Locale.ROOT);
+        }
+    }
+
+    private static String aLabelsOf(String domain) {
         String noDot = domain.endsWith(".") ? domain.substring(0, domain.length() - 1) : domain;
         for (int i = 0; i < noDot.length(); i++) {
             if (noDot.charAt(i) > 127) {

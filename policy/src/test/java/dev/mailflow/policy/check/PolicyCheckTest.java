@@ -63,6 +63,11 @@ class PolicyCheckTest {
                                 + " the implied default route but is not for every sender and recipient (recipientDomain"
                                 + " *); their mail waits until it expires"),
                 Arguments.of(
+                        "<inboundConnectors><inboundConnector name='a' type='organization'><clientIp>192.0.2.1</clientIp>"
+                                + "<clientCertificate name='m.x.com'/></inboundConnector></inboundConnectors>",
+                        "warning: inbound connector 'a' is identified by its client certificate: its clientIp has no"
+                                + " effect"),
+                Arguments.of(
                         partner("a", "x.com") + partner("b", "x.com"),
                         "warning: inbound connector 'b' is never chosen for senderDomain x.com: 'a' at mailflow.xml:2"
                                 + " names it too and comes first by name"),

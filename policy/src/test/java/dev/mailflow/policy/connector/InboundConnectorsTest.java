@@ -152,7 +152,7 @@ class InboundConnectorsTest {
             "mail.protection.outlook.com, 203.0.113.1, cloud",
             "special.mail.protection.outlook.com, 203.0.113.1, special",
             "gw.contoso.com, 192.0.2.10, both",
-            "gw.contoso.com, 192.0.2.11, none",
+            "gw.contoso.com, 192.0.2.11, both",
             "evil.example, 192.0.2.10, none",
             "evil.example, 198.51.100.7, scanner",
             "mail.fabrikam.com, 198.51.100.7, scanner",
@@ -203,15 +203,23 @@ class InboundConnectorsTest {
         }
 
         @Test
+        void certificateAloneShouldIdentifyWhereOneIsStated() {
+            InboundConnectors connectors = connectors(
+                    organization("cloud").certificate("gw.contoso.com").ips("192.0.2.10"));
+
+            assertThat(organizationOf(connectors.attribute(with("192.0.2.11", "gw.contoso.com"), from("a.com"), NOW)))
+                    .isEqualTo("cloud");
+        }
+
+        @Test
         void nearMissShouldBeTold() {
-            InboundAttribution attribution = connectors(
-                            organization("cloud").certificate("gw.contoso.com").ips("192.0.2.10"))
-                    .attribute(with("192.0.2.11", "gw.contoso.com"), from("a.com"), NOW);
+            InboundAttribution attribution = connectors(organization("cloud").certificate("gw.contoso.com"))
+                    .attribute(with("192.0.2.11", "gw.other.com"), from("a.com"), NOW);
 
             assertThat(attribution.rejected()).singleElement().satisfies(match -> {
                 assertThat(match.connector().name()).isEqualTo("cloud");
                 assertThat(match.reason())
-                        .isEqualTo("the certificate is right, but 192.0.2.11 is not one of its client addresses");
+                        .isEqualTo("the client's certificate is for gw.other.com, not for gw.contoso.com");
             });
         }
 
