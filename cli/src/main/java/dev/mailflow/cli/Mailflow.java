@@ -27,6 +27,8 @@ public final class Mailflow implements Runnable {
     /** The answer is no. */
     static final int NO = 1;
 
+    private static final String LOGGING = "logback.configurationFile";
+
     @Spec
     private CommandSpec spec;
 
@@ -53,6 +55,10 @@ public final class Mailflow implements Runnable {
     }
 
     public static void main(String[] args) {
+        if (System.getProperty(LOGGING) == null) {
+            // the class path may hold the gateway's configuration too, which logs on standard output
+            System.setProperty(LOGGING, "dev/mailflow/cli/logback.xml");
+        }
         System.exit(commandLine(System.getenv(), Clock.systemUTC()).execute(args));
     }
 }

@@ -107,7 +107,7 @@ class ForcedTlsTest {
                     "not yet valid",
                     shows(CA.leaf("mail.fabrikam.com").notYetValid().issue()),
                     DOMAIN_LEVEL,
-                    "not yet valid"),
+                    "not valid before"),
             queued("unknown ca", shows(STRANGER.leaf("mail.fabrikam.com").issue()), DOMAIN_LEVEL, "certificate"),
             delivered("right name under domain", shows(GOOD), DOMAIN_LEVEL),
             queued("wrong name under domain", shows(CA.leaf("mail.other.com").issue()), DOMAIN_LEVEL, "mail.other.com"),

@@ -135,16 +135,18 @@ public final class NextHopResolver {
         String asked = ascii;
         return lookup(mxLookup, name.get(), Type.MX).handle((records, thrown) -> {
             if (thrown == null) {
-                return mxTargets(text, records, identity);
+                return records.stream().anyMatch(MXRecord.class::isInstance)
+                        ? mxTargets(text, records, identity)
+                        : new Resolution.Found<>(List.of(new Target(asked, mxPort, identity)));
             }
             Throwable cause = cause(thrown);
             if (cause instanceof NoSuchDomainException) {
                 return new Resolution.Nowhere<>(failed("5.1.2", "domain '" + text + "' does not exist"));
             }
-            if (cause instanceof NoSuchRRSetException) {
-                return new Resolution.Found<>(List.of(new Target(asked, mxPort, identity)));
-            }
-            return new Resolution.Nowhere<>(
+            return cause instanceof NoSuchRRSetException
+                    // RFC 5321 section 5.1: the domain is its own MX host
+                    ? new Resolution.Found<>(List.of(new Target(asked, mxPort, identity)))
+                    : new Resolution.Nowhere<>(
                     deferred("4.4.3", "MX records of '" + text + "' cannot be looked up: " + describe(cause)));
         });
     }
@@ -278,11 +280,11 @@ public final class NextHopResolver {
         }
     }
 
+    // James keeps domain literals without their brackets; no top-level domain looks like one
     private static Optional<InetAddress> domainLiteral(String domain) {
-        if (!domain.startsWith("[") || !domain.endsWith("]")) {
-            return Optional.empty();
-        }
-        String inner = domain.substring(1, domain.length() - 1);
+        String inner = domain.startsWith("[") && domain.endsWith("]")
+                ? domain.substring(1, domain.length() - 1)
+                : domain;
         return literal(inner.regionMatches(true, 0, "IPv6:", 0, 5) ? inner.substring(5) : inner);
     }
 

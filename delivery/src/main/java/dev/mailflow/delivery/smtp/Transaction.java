@@ -16,6 +16,7 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 import org.apache.james.core.MailAddress;
+import org.xbill.DNS.Address;
 
 import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.OutboundRecipient;
@@ -486,18 +487,24 @@ final class Transaction {
 
     /** The connection is gone, or never was. */
     void abort(HopFailure failure) {
-        boolean uncertain = dotSent && !accepted.isEmpty() && failure.kind() != HopFailure.Kind.CONTENT;
-        finish(
-                Optional.of(
-                        uncertain
-                                ? new HopFailure(
-                                        HopFailure.Kind.UNCERTAIN,
-                                        failure.enhancedStatus(),
-                                        failure.reason() + "; the message may have been accepted",
-                                        failure.reply(),
-                                        failure.hop())
-                                : failure),
-                true);
+        if (dotSent && !accepted.isEmpty() && failure.kind() != HopFailure.Kind.CONTENT) {
+            finish(
+                    Optional.of(new HopFailure(
+                            HopFailure.Kind.UNCERTAIN,
+                            failure.enhancedStatus(),
+                            failure.reason() + "; the message may have been accepted",
+                            failure.reply(),
+                            failure.hop())),
+                    true);
+        } else {
+            // a peer that says no to MAIL and closes has said why
+            finish(
+                    Optional.of(mailRefusal
+                            .map(reply -> connection.failure(
+                                    HopFailure.Kind.REFUSED, reply, said("MAIL FROM", reply)))
+                            .orElse(failure)),
+                    true);
+        }
     }
 
     private void finish(boolean nextNeedsReset) {
@@ -551,6 +558,10 @@ final class Transaction {
 
     private static String onWire(MailAddress address) {
         String domain = address.getDomain().asString();
+        if (Address.isDottedQuad(domain)) {
+            // James drops the brackets of address literals
+            return address.getLocalPart() + "@[" + domain + "]";
+        }
         return needsUtf8(address) || ascii(domain)
                 ? address.toString()
                 : address.getLocalPart() + "@" + DomainPattern.normalize(domain);

@@ -4,6 +4,7 @@ package dev.mailflow.delivery.tls;
 import java.security.GeneralSecurityException;
 import java.security.cert.CertPathValidator;
 import java.security.cert.CertPathValidatorException;
+import java.security.cert.Certificate;
 import java.security.cert.CertificateRevokedException;
 import java.security.cert.PKIXCertPathBuilderResult;
 import java.security.cert.PKIXParameters;
@@ -13,6 +14,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.Date;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -75,14 +77,17 @@ final class RevocationCheck {
             Thread.currentThread().interrupt();
             throw new CertificateRefusedException("interrupted while checking revocation", e);
         } catch (ExecutionException e) {
-            if (e.getCause() instanceof CertPathValidatorException invalid) {
-                String detail = invalid.getCause() instanceof CertificateRevokedException revoked
-                        ? "certificate was revoked on "
-                                + revoked.getRevocationDate().toInstant() + " (" + revoked.getRevocationReason() + ")"
-                        : "certificate failed its revocation check: " + invalid.getMessage();
-                throw new CertificateRefusedException(detail, invalid);
+            if (e.getCause() instanceof CertPathValidatorException invalid
+                    && invalid.getReason() == CertPathValidatorException.BasicReason.REVOKED) {
+                String when = invalid.getCause() instanceof CertificateRevokedException revoked
+                        ? " on " + revoked.getRevocationDate().toInstant() + " (" + revoked.getRevocationReason() + ")"
+                        : "";
+                throw new CertificateRefusedException("certificate was revoked" + when, invalid);
             }
-            throw new CertificateRefusedException("certificate failed its revocation check: " + e.getCause(), e);
+            LOGGER.info(
+                    "Revocation of certificate '{}' not known: {}",
+                    subject(path),
+                    e.getCause().getMessage());
         }
     }
 
@@ -90,12 +95,24 @@ final class RevocationCheck {
             throws GeneralSecurityException {
         CertPathValidator validator = CertPathValidator.getInstance("PKIX");
         PKIXRevocationChecker checker = (PKIXRevocationChecker) validator.getRevocationChecker();
-        checker.setOptions(EnumSet.of(PKIXRevocationChecker.Option.SOFT_FAIL));
+        checker.setOptions(options(path.getCertPath().getCertificates()));
         checker.setOcspResponses(stapled);
         PKIXParameters parameters = new PKIXParameters(Set.of(path.getTrustAnchor()));
         parameters.setDate(Date.from(clock.instant()));
         parameters.addCertPathChecker(checker);
         validator.validate(path.getCertPath(), parameters);
+    }
+
+    // The JDK's soft failure does not cover certificates that name no service at all: they would end the check early.
+    private static Set<PKIXRevocationChecker.Option> options(List<? extends Certificate> chain) {
+        Set<PKIXRevocationChecker.Option> options = EnumSet.of(PKIXRevocationChecker.Option.SOFT_FAIL);
+        if (((X509Certificate) chain.get(0)).getExtensionValue(AUTHORITY_INFORMATION_ACCESS) == null) {
+            options.add(PKIXRevocationChecker.Option.PREFER_CRLS);
+        }
+        if (!chain.stream().skip(1).map(X509Certificate.class::cast).allMatch(RevocationCheck::namesAService)) {
+            options.add(PKIXRevocationChecker.Option.ONLY_END_ENTITY);
+        }
+        return options;
     }
 
     private static boolean namesAService(X509Certificate certificate) {

@@ -722,8 +722,8 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
                 }
                 return true;
             }
-            if (action instanceof Action.Silence || action instanceof Action.StopReading) {
-                return waitForEnd();
+            if (action instanceof Action.Silence) {
+                in.transferTo(OutputStream.nullOutputStream());
             }
             return false;
         }

@@ -10,12 +10,18 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.SequenceInputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+
+import javax.mail.internet.AddressException;
 
 import org.apache.james.core.MailAddress;
 import org.junit.jupiter.api.AfterAll;
@@ -193,7 +199,7 @@ class SmtpDialogueTest {
     @ValueSource(strings = {"CONNECT", "EHLO", "MAIL", "BODY"})
     void sendShouldDeferWithinTheTimeoutWhenRepliesDripIn(String step) {
         try (var peer = ScriptedSmtpPeer.builder()
-                .always(step, Action.drip("250 ".repeat(1) + "x".repeat(200), Duration.ofMillis(100)))
+                .always(step, Action.drip("250 " + "x".repeat(200), Duration.ofMillis(100)))
                 .start()) {
             RecipientOutcome outcome = outbound.send(connector().to(peer).build());
 
@@ -312,7 +318,7 @@ class SmtpDialogueTest {
     @Test
     void largeContentShouldOnlyBeReadAsFastAsItIsTaken() throws Exception {
         long size = 300_000_000;
-        var read = new java.util.concurrent.atomic.AtomicLong();
+        var read = new AtomicLong();
         MessageContent endless = new MessageContent() {
             @Override
             public long size() {
@@ -336,7 +342,7 @@ class SmtpDialogueTest {
                             return -1;
                         }
                         int n = (int) Math.min(length, left);
-                        java.util.Arrays.fill(into, from, from + n, (byte) 'x');
+                        Arrays.fill(into, from, from + n, (byte) 'x');
                         left -= n;
                         read.addAndGet(n);
                         return n;
@@ -372,13 +378,17 @@ class SmtpDialogueTest {
 
             @Override
             public InputStream open() {
-                return new java.io.SequenceInputStream(
-                        new ByteArrayInputStream(new byte[200_000]), new InputStream() {
-                            @Override
-                            public int read() throws IOException {
-                                throw new IOException("disk on fire");
-                            }
-                        });
+                return new SequenceInputStream(new ByteArrayInputStream(new byte[200_000]), new InputStream() {
+                    @Override
+                    public int read() throws IOException {
+                        throw new IOException("disk on fire");
+                    }
+
+                    @Override
+                    public int read(byte[] into, int from, int length) throws IOException {
+                        throw new IOException("disk on fire");
+                    }
+                });
             }
         };
         try (var peer = ScriptedSmtpPeer.builder().start()) {
@@ -491,14 +501,14 @@ class SmtpDialogueTest {
     private static Optional<MailAddress> international() {
         try {
             return Optional.of(new MailAddress("größe@fabrikam.com"));
-        } catch (javax.mail.internet.AddressException e) {
+        } catch (AddressException e) {
             return Optional.empty();
         }
     }
 
     @Test
     void manyRecipientsShouldBeSpreadOverTransactions() {
-        MailAddress[] many = java.util.stream.IntStream.range(0, 250)
+        MailAddress[] many = IntStream.range(0, 250)
                 .mapToObj(i -> address("user" + i + "@fabrikam.com"))
                 .toArray(MailAddress[]::new);
         try (var peer = ScriptedSmtpPeer.builder().start()) {

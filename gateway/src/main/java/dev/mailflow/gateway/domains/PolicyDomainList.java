@@ -11,7 +11,6 @@ import com.google.inject.Singleton;
 
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.domain.AcceptedDomain;
-import dev.mailflow.policy.domain.AcceptedDomain.Type;
 
 /**
  * James's list of local domains, read from the accepted domains of the policy in force: there is no second list that
@@ -50,7 +49,7 @@ public final class PolicyDomainList implements DomainList {
     }
 
     private static boolean canHaveMailboxes(AcceptedDomain entry) {
-        return entry.type() != Type.EXTERNAL_RELAY;
+        return entry.type() != AcceptedDomain.Type.EXTERNAL_RELAY;
     }
 
     /** @throws IllegalArgumentException always; webadmin answers 400 with it, but takes James's own exception for success */

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
 import javax.annotation.PreDestroy;
@@ -46,6 +47,7 @@ final class DurableMailQueueFactory extends AbstractMailQueueFactory<ManageableM
     private final List<DurableMailQueue> open = new CopyOnWriteArrayList<>();
     private final ScheduledExecutorService timer =
             Executors.newSingleThreadScheduledExecutor(task -> new Thread(task, "delayed-mails"));
+    private final ScheduledFuture<?> releasing;
 
     @Inject
     DurableMailQueueFactory(
@@ -63,7 +65,7 @@ final class DurableMailQueueFactory extends AbstractMailQueueFactory<ManageableM
         this.gauges = gauges;
         // MBean names are one per process: two gateways would collide
         setUseJMX(false);
-        timer.scheduleWithFixedDelay(
+        releasing = timer.scheduleWithFixedDelay(
                 this::release, RELEASE_INTERVAL_MILLIS, RELEASE_INTERVAL_MILLIS, TimeUnit.MILLISECONDS);
     }
 
@@ -95,6 +97,7 @@ final class DurableMailQueueFactory extends AbstractMailQueueFactory<ManageableM
     @Override
     @PreDestroy
     public synchronized void destroy() {
+        releasing.cancel(false);
         timer.shutdown();
         try {
             timer.awaitTermination(RELEASE_INTERVAL_MILLIS * 20, TimeUnit.MILLISECONDS);
