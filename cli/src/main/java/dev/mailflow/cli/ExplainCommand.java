@@ -5,7 +5,9 @@ import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
+import java.net.URI;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
@@ -14,24 +16,19 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 
 import javax.mail.MessagingException;
-import javax.mail.internet.AddressException;
 import javax.mail.internet.InternetHeaders;
 
-import org.apache.james.core.MailAddress;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import dev.mailflow.policy.PolicyProblem;
 import dev.mailflow.policy.PolicyProblem.Severity;
-import dev.mailflow.policy.certificate.HypotheticalCertificate;
-import dev.mailflow.policy.connection.IpAddress;
+import dev.mailflow.policy.explain.ExplainRequest;
 import dev.mailflow.policy.explain.Explainer;
-import dev.mailflow.policy.explain.Explanation;
 import dev.mailflow.policy.explain.HypotheticalMessage;
 import dev.mailflow.policy.file.PolicyReading;
-import dev.mailflow.policy.inbound.ClientSession;
-import dev.mailflow.policy.inbound.TlsSession;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -108,6 +105,19 @@ final class ExplainCommand implements Callable<Integer> {
     @Option(names = "--message", paramLabel = "FILE", description = "take the header from this message (RFC 5322)")
     private Optional<Path> messageFile = Optional.empty();
 
+    @Option(
+            names = "--url",
+            paramLabel = "URL",
+            description = "ask the running gateway whose administration is there (http://127.0.0.1:8000), which knows"
+                    + " its users; --conf is not read then")
+    private Optional<URI> url = Optional.empty();
+
+    @Option(
+            names = "--password-file",
+            paramLabel = "FILE",
+            description = "with --url: the file that holds the administration's password")
+    private Optional<Path> passwordFile = Optional.empty();
+
     @Option(names = "--json", description = "print for programs")
     private boolean json;
 
@@ -117,8 +127,32 @@ final class ExplainCommand implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() {
-        HypotheticalMessage message = message();
+    public Integer call() throws IOException {
+        ExplainRequest request = new ExplainRequest(
+                from, to, clientIp.orElse(null), clientCertificate.orElse(null), tls, header(), unknown);
+        HypotheticalMessage message;
+        try {
+            message = request.message();
+        } catch (IllegalArgumentException e) {
+            throw new CommandLine.ParameterException(spec.commandLine(), "--" + e.getMessage());
+        }
+        Optional<ObjectNode> answer = url.isPresent()
+                ? Optional.of(new RunningGateway(url.get(), passwordFile).explain(request))
+                : offline(message);
+        if (answer.isEmpty()) {
+            return Mailflow.NO;
+        }
+        PrintWriter out = spec.commandLine().getOut();
+        if (json) {
+            out.println(answer.get().toPrettyString());
+        } else {
+            print(answer.get(), out);
+        }
+        out.flush();
+        return answer.get().path("decision").asText().equals("accept") ? 0 : Mailflow.NO;
+    }
+
+    private Optional<ObjectNode> offline(HypotheticalMessage message) {
         PolicyReading reading = policy.read(environment, clock);
         if (reading.policy().isEmpty()) {
             PrintWriter err = spec.commandLine().getErr();
@@ -127,111 +161,63 @@ final class ExplainCommand implements Callable<Integer> {
                     .map(PolicyProblem::toString)
                     .forEach(err::println);
             err.println("mailflow: the policy is broken, see above");
-            return Mailflow.NO;
+            return Optional.empty();
         }
-        Explanation explanation = new Explainer(reading.policy().get(), clock.instant()).explain(message);
-        PrintWriter out = spec.commandLine().getOut();
-        if (json) {
-            out.println(explanation.toJson().toPrettyString());
-        } else {
-            print(explanation, out);
-        }
-        out.flush();
-        return explanation.accepted() ? 0 : Mailflow.NO;
-    }
-
-    private HypotheticalMessage message() {
-        if (clientIp.isEmpty() && (tls || clientCertificate.isPresent())) {
-            throw usage("--tls and --client-cert describe a client's session, expected --client-ip with them");
-        }
-        String sender = from.trim();
-        return new HypotheticalMessage(
-                sender.isEmpty() || sender.equals("<>") ? Optional.empty() : Optional.of(address("--from", sender)),
-                to.stream().map(recipient -> address("--to", recipient)).toList(),
-                clientIp.map(this::session),
-                header(),
-                unknown.stream()
-                        .map(recipient -> address("--unknown", recipient))
-                        .collect(Collectors.toSet()));
+        return Optional.of(new Explainer(reading.policy().get(), clock.instant())
+                .explain(message)
+                .toJson());
     }
 
     /** Header fields in order: those of the message file, then those of the options. */
-    private List<HypotheticalMessage.HeaderField> header() {
-        List<HypotheticalMessage.HeaderField> fields = new ArrayList<>();
-        messageFile.ifPresent(file -> {
-            try (InputStream bytes = new BufferedInputStream(Files.newInputStream(file))) {
+    private List<String> header() throws IOException {
+        List<String> fields = new ArrayList<>();
+        if (messageFile.isPresent()) {
+            try (InputStream bytes = new BufferedInputStream(Files.newInputStream(messageFile.get()))) {
                 Collections.list(new InternetHeaders(bytes).getAllHeaders())
-                        .forEach(field ->
-                                fields.add(new HypotheticalMessage.HeaderField(field.getName(), field.getValue())));
-            } catch (IOException | MessagingException e) {
-                throw usage("--message: " + file + " cannot be read: " + e);
+                        .forEach(field -> fields.add(field.getName() + ": " + field.getValue()));
+            } catch (MessagingException | NoSuchFileException e) {
+                throw new CommandLine.ParameterException(
+                        spec.commandLine(), "--message: " + messageFile.get() + " cannot be read: " + e);
             }
-        });
-        for (String field : headers) {
-            int colon = field.indexOf(':');
-            if (colon <= 0 || !field.substring(0, colon).chars().allMatch(c -> c > ' ' && c < 127)) {
-                throw usage("--header: found '" + field + "', expected 'Name: value'");
-            }
-            fields.add(new HypotheticalMessage.HeaderField(
-                    field.substring(0, colon), field.substring(colon + 1).trim()));
         }
+        fields.addAll(headers);
         return fields;
     }
 
-    private ClientSession session(String ip) {
-        ClientSession session;
-        try {
-            session = ClientSession.from(IpAddress.parse(ip.trim()));
-        } catch (IllegalArgumentException e) {
-            throw usage("--client-ip: " + e.getMessage());
-        }
-        if (tls || clientCertificate.isPresent()) {
-            session = session.withTls(new TlsSession("TLSv1.3", "TLS_AES_256_GCM_SHA384"));
-        }
-        return clientCertificate
-                .map(HypotheticalCertificate::new)
-                .map(session::withPeerCertificate)
-                .orElse(session);
-    }
-
-    private MailAddress address(String option, String value) {
-        try {
-            return new MailAddress(value.trim());
-        } catch (AddressException e) {
-            throw usage(
-                    option + ": found '" + value + "', expected a mail address ('joe@contoso.com'): " + e.getMessage());
-        }
-    }
-
-    private CommandLine.ParameterException usage(String message) {
-        return new CommandLine.ParameterException(spec.commandLine(), message);
-    }
-
-    private static void print(Explanation explanation, PrintWriter out) {
-        explanation.reasons().forEach(out::println);
-        out.println("origin: " + explanation.origin());
-        explanation
-                .headers()
-                .forEach((name, value) -> out.println("header " + name + ": " + value.orElse("(removed)")));
-        for (Explanation.Recipient recipient : explanation.recipients()) {
+    private static void print(JsonNode explanation, PrintWriter out) {
+        explanation.path("reasons").forEach(reason -> out.println(reason.asText()));
+        out.println("origin: " + explanation.path("origin").asText());
+        explanation.path("headers").fields().forEachRemaining(header -> out.println("header " + header.getKey() + ": "
+                + (header.getValue().isNull() ? "(removed)" : header.getValue().asText())));
+        explanation.path("recipients").forEach(recipient -> {
             out.println();
-            out.println(recipient.original().asString()
-                    + (recipient.rewritten().equals(recipient.original())
-                            ? ""
-                            : " rewritten to " + recipient.rewritten().asString())
-                    + ": " + recipient.action());
-            out.println("  because " + recipient.reason());
-            recipient.connector().ifPresent(connector -> out.println("  connector " + connector));
-            if (!recipient.nextHops().isEmpty()) {
-                out.println("  next hops " + String.join(", ", recipient.nextHops()));
+            String original = recipient.path("original").asText();
+            String rewritten = recipient.path("rewritten").asText();
+            out.println(original + (rewritten.equals(original) ? "" : " rewritten to " + rewritten) + ": "
+                    + recipient.path("action").asText());
+            out.println("  because " + recipient.path("reason").asText());
+            if (!recipient.path("connector").isNull()) {
+                out.println("  connector " + recipient.path("connector").asText());
             }
-            recipient
-                    .tls()
-                    .ifPresent(level -> out.println("  TLS " + level
-                            + (recipient.requireTls() ? " (never in plaintext)" : " (may leave in plaintext)")));
-            recipient.smtpReply().ifPresent(reply -> out.println("  reply " + reply));
-        }
+            List<String> hops = new ArrayList<>();
+            recipient.path("nextHops").forEach(hop -> hops.add(hop.asText()));
+            if (!hops.isEmpty()) {
+                out.println("  next hops " + String.join(", ", hops));
+            }
+            if (!recipient.path("tls").isNull()) {
+                out.println("  TLS " + recipient.path("tls").asText()
+                        + (recipient.path("requireTls").asBoolean()
+                                ? " (never in plaintext)"
+                                : " (may leave in plaintext)"));
+            }
+            if (!recipient.path("smtpReply").isNull()) {
+                out.println("  reply " + recipient.path("smtpReply").asText());
+            }
+        });
         out.println();
-        out.println(explanation.refusal().map(reply -> "rejected: " + reply).orElse("accepted"));
+        out.println(
+                explanation.path("smtpReply").isNull()
+                        ? "accepted"
+                        : "rejected: " + explanation.path("smtpReply").asText());
     }
 }

@@ -27,10 +27,14 @@ import org.apache.james.modules.server.RawPostDequeueDecoratorModule;
 import org.apache.james.modules.server.TaskManagerModule;
 import org.apache.james.modules.server.WebAdminServerModule;
 import org.apache.james.server.core.configuration.ConfigurationProvider;
+import org.apache.james.smtpserver.netty.SMTPServerFactory;
 import org.apache.james.utils.PropertiesProvider;
+import org.apache.james.webadmin.Routes;
 
 import com.google.inject.AbstractModule;
+import com.google.inject.multibindings.Multibinder;
 import com.google.inject.Module;
+import com.google.inject.Scopes;
 import com.google.inject.util.Modules;
 
 import dev.mailflow.gateway.database.MailboxDatabaseModule;
@@ -38,6 +42,8 @@ import dev.mailflow.gateway.database.UserDatabaseModule;
 import dev.mailflow.gateway.domains.PolicyDomainList;
 import dev.mailflow.gateway.queue.MailQueueModule;
 import dev.mailflow.gateway.repository.MailRepositoryModule;
+import dev.mailflow.gateway.webadmin.MailFlowRoutes;
+import dev.mailflow.gateway.smtp.GatewaySmtpServerFactory;
 import dev.mailflow.gateway.webadmin.WebAdminAuthenticationModule;
 
 /** The parts of James that make up the gateway, and what replaces some of them. */
@@ -80,17 +86,22 @@ final class Assembly {
                     @Override
                     protected void configure() {
                         bind(DomainList.class).to(PolicyDomainList.class);
+                        bind(SMTPServerFactory.class)
+                                .to(GatewaySmtpServerFactory.class)
+                                .in(Scopes.SINGLETON);
+                        Multibinder.newSetBinder(binder(), Routes.class)
+                                .addBinding()
+                                .to(MailFlowRoutes.class);
                         bind(DefaultProcessorsConfigurationSupplier.class)
                                 .toInstance(BaseHierarchicalConfiguration::new);
                     }
                 });
-        return Modules.override(james, ours)
-                .with(new WebAdminAuthenticationModule(), new AbstractModule() {
-                    @Override
-                    protected void configure() {
-                        bind(ConfigurationProvider.class).toInstance(configuration);
-                        bind(PropertiesProvider.class).toInstance(properties);
-                    }
-                });
+        return Modules.override(james, ours).with(new WebAdminAuthenticationModule(), new AbstractModule() {
+            @Override
+            protected void configure() {
+                bind(ConfigurationProvider.class).toInstance(configuration);
+                bind(PropertiesProvider.class).toInstance(properties);
+            }
+        });
     }
 }

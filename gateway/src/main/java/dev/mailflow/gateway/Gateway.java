@@ -53,6 +53,7 @@ import dev.mailflow.gateway.configuration.EmbeddedConfigurationProvider;
 import dev.mailflow.gateway.configuration.EmbeddedPropertiesProvider;
 import dev.mailflow.gateway.domains.OrphanedUsers;
 import dev.mailflow.gateway.domains.PolicyDomainList;
+import dev.mailflow.gateway.queue.DurableMailQueueFactory;
 import dev.mailflow.gateway.tls.ServerCertificate;
 import dev.mailflow.policy.PolicyRepository;
 
@@ -174,9 +175,9 @@ public final class Gateway implements AutoCloseable {
         PropertiesProvider properties = ephemeralPorts
                 ? new EmbeddedPropertiesProvider(fileSystem, directories.configurationPath())
                 : new PropertiesProvider(fileSystem, directories.configurationPath());
-        Injector created = Guice.createInjector(Modules.override(
-                        Assembly.of(directories, probe, configuration, properties))
-                .with(overrides));
+        Injector created =
+                Guice.createInjector(Modules.override(Assembly.of(directories, probe, configuration, properties))
+                        .with(overrides));
         injector = Optional.of(created);
         // first of all the policy: a broken one must be the only thing an administrator reads about
         PolicyRepository policies = created.getInstance(PolicyRepository.class);
@@ -195,7 +196,8 @@ public final class Gateway implements AutoCloseable {
         firstMailbox = FirstMailbox.ensure(
                 directories.data(),
                 users,
-                created.getInstance(PolicyDomainList.class).getDomains().stream().findFirst());
+                created.getInstance(PolicyDomainList.class).getDomains().stream()
+                        .findFirst());
         resources.add(created.getInstance(OrphanedUsers.class).watch());
         endpoints = listening(created, files);
     }
@@ -324,6 +326,7 @@ public final class Gateway implements AutoCloseable {
         endpoints = List.of();
         if (probe.isStarted()) {
             injector.ifPresent(Gateway::stopListening);
+            instance(DurableMailQueueFactory.class).stopDequeuing();
         }
         injector.ifPresent(Gateway::destroy);
         probe.notifyStoped();
@@ -331,7 +334,10 @@ public final class Gateway implements AutoCloseable {
             try {
                 resources.get(i).close();
             } catch (Exception e) {
-                LOGGER.warn("event=stop-incomplete part={}", resources.get(i).getClass().getSimpleName(), e);
+                LOGGER.warn(
+                        "event=stop-incomplete part={}",
+                        resources.get(i).getClass().getSimpleName(),
+                        e);
             }
         }
         LOGGER.info("event=stopped data={}", directories.data());
@@ -339,7 +345,8 @@ public final class Gateway implements AutoCloseable {
 
     /** All at once, for each server lets its open connections go on for two seconds. */
     private static void stopListening(Injector injector) {
-        CompletableFuture<?>[] stops = Stream.of(SMTPServerFactory.class, LMTPServerFactory.class, IMAPServerFactory.class)
+        CompletableFuture<?>[] stops = Stream.of(
+                        SMTPServerFactory.class, LMTPServerFactory.class, IMAPServerFactory.class)
                 .flatMap(factory -> injector.getInstance(factory).getServers().stream())
                 .filter(AbstractConfigurableAsyncServer::isEnabled)
                 .map(server -> CompletableFuture.runAsync(server::stop, task -> new Thread(task, "stop").start()))

@@ -42,7 +42,9 @@ final class StartFailure {
             reasons.add(cause.getClass().getSimpleName());
             return;
         }
-        String withoutCause = cause.getCause() == null ? message : message.replace(cause.getCause().toString(), "");
+        String withoutCause = cause.getCause() == null
+                ? message
+                : message.replace(cause.getCause().toString(), "");
         String reason = withoutCause.strip();
         if (!reason.isEmpty() && reasons.stream().noneMatch(known -> known.contains(reason))) {
             reasons.add(reason);

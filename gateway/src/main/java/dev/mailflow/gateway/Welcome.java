@@ -26,11 +26,12 @@ record Welcome(Gateway gateway) {
     }
 
     private String firstMail(FirstMailbox mailbox) {
-        StringBuilder text = new StringBuilder("  mailbox     %s, its password is in %s%n"
-                .formatted(mailbox.address(), mailbox.passwordFile()));
+        StringBuilder text = new StringBuilder(
+                "  mailbox     %s, its password is in %s%n".formatted(mailbox.address(), mailbox.passwordFile()));
         find("smtp").ifPresent(smtp -> text.append("%nSend a first mail:%n%n".formatted())
-                .append("  swaks --server %s --from you@example.net --to %s --header 'Subject: Hello' --body 'It works.'%n"
-                        .formatted(smtp.hostAndPort(), mailbox.address())));
+                .append(
+                        "  swaks --server %s --from you@example.net --to %s --header 'Subject: Hello' --body 'It works.'%n"
+                                .formatted(smtp.hostAndPort(), mailbox.address())));
         find("imaps").ifPresent(imaps -> text.append("%nRead it:%n%n".formatted())
                 .append("  curl --silent --cacert '%s' --user \"%s:$(cat '%s')\" 'imaps://%s/INBOX;MAILINDEX=1'%n"
                         .formatted(
@@ -43,14 +44,16 @@ record Welcome(Gateway gateway) {
 
     private String adminCommand(Path password) {
         return find("webadmin")
-                .map(webAdmin -> ("%nAdd a mailbox:%n%n  curl --request PUT --header \"Password: $(cat '%s')\" --header 'Content-Type: application/json'"
-                                + " --data '{\"password\":\"...\"}' http://%s/users/bob@%s%n")
-                        .formatted(
-                                password,
-                                webAdmin.hostAndPort(),
-                                gateway.firstMailbox()
-                                        .map(mailbox -> mailbox.address().substring("postmaster@".length()))
-                                        .orElse("example.com")))
+                .map(webAdmin ->
+                        ("%nAdd a mailbox:%n%n  curl --request PUT --header \"Password: $(cat '%s')\" --header 'Content-Type: application/json'"
+                                        + " --data '{\"password\":\"...\"}' http://%s/users/bob@%s%n")
+                                .formatted(
+                                        password,
+                                        webAdmin.hostAndPort(),
+                                        gateway.firstMailbox()
+                                                .map(mailbox ->
+                                                        mailbox.address().substring("postmaster@".length()))
+                                                .orElse("example.com")))
                 .orElse("");
     }
 

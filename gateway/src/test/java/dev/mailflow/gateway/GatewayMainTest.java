@@ -29,9 +29,15 @@ class GatewayMainTest {
     @Test
     void brokenPolicyShouldExitWithOneAndEveryMistakeButNoStackTrace() {
         SampleConfiguration conf = SampleConfiguration.copyTo(temporary.resolve("conf"))
-                .write("mailflow.xml", "<mailflow><acceptedDomains><domian>x.example</domian></acceptedDomains></mailflow>");
+                .write(
+                        "mailflow.xml",
+                        "<mailflow><acceptedDomains><domian>x.example</domian></acceptedDomains></mailflow>");
 
-        int exit = run("--conf", conf.directory().toString(), "--data", temporary.resolve("data").toString());
+        int exit = run(
+                "--conf",
+                conf.directory().toString(),
+                "--data",
+                temporary.resolve("data").toString());
 
         assertThat(exit).isEqualTo(1);
         assertThat(err.toString())

@@ -59,9 +59,9 @@ class GatewayTest {
 
             MailClient.send(gateway.port("smtp"), "you@example.net", mailbox.address(), "First");
 
-            await().atMost(PATIENCE)
-                    .untilAsserted(() -> assertThat(MailClient.subjects(gateway, gateway.firstMailbox().orElseThrow()))
-                            .containsExactly("First"));
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(
+                            MailClient.subjects(gateway, gateway.firstMailbox().orElseThrow()))
+                    .containsExactly("First"));
         }
 
         try (Gateway again = gateway().start()) {
@@ -99,8 +99,8 @@ class GatewayTest {
                     .hasStackTraceContaining("Authentication");
 
             MailClient.submit(gateway.port("submission"), mailbox.address(), password, mailbox.address(), "Submitted");
-            await().atMost(PATIENCE)
-                    .untilAsserted(() -> assertThat(MailClient.subjects(gateway, mailbox)).containsExactly("Submitted"));
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(MailClient.subjects(gateway, mailbox))
+                    .containsExactly("Submitted"));
         }
     }
 
@@ -119,10 +119,9 @@ class GatewayTest {
 
             MailClient.send(second.port("smtp"), "you@example.net", "bob@example.com", "To the second");
 
-            await().atMost(PATIENCE)
-                    .untilAsserted(() -> assertThat(
-                                    MailClient.subjects(second.port("imaps"), "bob@example.com", "secret"))
-                            .containsExactly("To the second"));
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(
+                            MailClient.subjects(second.port("imaps"), "bob@example.com", "secret"))
+                    .containsExactly("To the second"));
             assertThat(MailClient.subjects(first.port("imaps"), "bob@example.com", "secret"))
                     .isEmpty();
             assertThatThrownBy(() -> gateway().start())
@@ -145,18 +144,15 @@ class GatewayTest {
                             + "<domain type=\"externalRelay\">outside.example</domain>"
                             + "<domain matchSubdomains=\"true\">wide.example</domain>");
 
-            await().atMost(Duration.ofSeconds(5))
-                    .untilAsserted(() -> assertThat(domains.getDomains())
-                            .containsExactly(
-                                    Domain.of("relay.example"), Domain.of("wide.example"), Domain.of("example.com")));
+            await().atMost(Duration.ofSeconds(5)).untilAsserted(() -> assertThat(domains.getDomains())
+                    .containsExactly(Domain.of("relay.example"), Domain.of("wide.example"), Domain.of("example.com")));
             assertThat(domains.containsDomain(Domain.of("sub.wide.example"))).isTrue();
             assertThat(domains.containsDomain(Domain.of("outside.example"))).isFalse();
             gateway.addUser("ann@relay.example", "secret");
             MailClient.send(gateway.port("smtp"), "you@example.net", "ann@relay.example", "To the new domain");
-            await().atMost(PATIENCE)
-                    .untilAsserted(() -> assertThat(
-                                    MailClient.subjects(gateway.port("imaps"), "ann@relay.example", "secret"))
-                            .containsExactly("To the new domain"));
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(
+                            MailClient.subjects(gateway.port("imaps"), "ann@relay.example", "secret"))
+                    .containsExactly("To the new domain"));
         }
     }
 
@@ -246,8 +242,8 @@ class GatewayTest {
     void startShouldSayWhichConfigurationDirectoryIsMissing() {
         Path nowhere = temporary.resolve("nowhere");
 
-        assertThatThrownBy(() ->
-                        Gateway.builder().conf(nowhere).data(data).build().start())
+        assertThatThrownBy(
+                        () -> Gateway.builder().conf(nowhere).data(data).build().start())
                 .isInstanceOf(GatewayStartException.class)
                 .hasMessageContaining(nowhere.toString())
                 .hasMessageContaining("--conf");

@@ -52,7 +52,10 @@ public record SampleConfiguration(Path directory) {
         try (Stream<Path> files = Files.walk(directory)) {
             StringBuilder print = new StringBuilder();
             for (Path file : files.sorted().toList()) {
-                print.append(file).append(' ').append(Files.getLastModifiedTime(file)).append('\n');
+                print.append(file)
+                        .append(' ')
+                        .append(Files.getLastModifiedTime(file))
+                        .append('\n');
             }
             return print.toString();
         } catch (IOException e) {

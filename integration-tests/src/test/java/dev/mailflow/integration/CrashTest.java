@@ -3,7 +3,6 @@ package dev.mailflow.integration;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
@@ -27,8 +26,9 @@ class CrashTest {
     @Test
     void allMailShouldArriveWhenTheGatewayIsKilledInTheMiddle(@TempDir Path directory) throws Exception {
         try (ScriptedSmtpPeer peer = ScriptedSmtpPeer.builder().start()) {
-            int port = freePort();
-            Path conf = configuration(directory, peer.port(), port);
+            FixedPorts ports = FixedPorts.free();
+            int port = ports.smtp();
+            Path conf = configuration(directory, peer.port(), ports);
             Set<String> accepted = new TreeSet<>();
             try (ForkedProcess gateway = gateway(directory, conf)) {
                 awaitReady(gateway);
@@ -59,8 +59,9 @@ class CrashTest {
     @Test
     void nothingShouldBeLostOrDoubledWhenTheGatewayIsStopped(@TempDir Path directory) throws Exception {
         try (ScriptedSmtpPeer peer = ScriptedSmtpPeer.builder().start()) {
-            int port = freePort();
-            Path conf = configuration(directory, peer.port(), port);
+            FixedPorts ports = FixedPorts.free();
+            int port = ports.smtp();
+            Path conf = configuration(directory, peer.port(), ports);
             Set<String> accepted = new TreeSet<>();
             try (ForkedProcess gateway = gateway(directory, conf)) {
                 awaitReady(gateway);
@@ -79,14 +80,8 @@ class CrashTest {
         }
     }
 
-    private static Path configuration(Path directory, int peer, int port) throws Exception {
-        int submission = freePort();
-        int smtps = freePort();
-        int imap = freePort();
-        int imaps = freePort();
-        int lmtp = freePort();
-        int webadmin = freePort();
-        return GatewayScenario.in(directory)
+    private static Path configuration(Path directory, int peer, FixedPorts ports) {
+        return ports.in(GatewayScenario.in(directory))
                 .policy(
                         """
                         <acceptedDomains><domain>contoso.com</domain></acceptedDomains>
@@ -98,13 +93,6 @@ class CrashTest {
                           </outboundConnector>
                         </outboundConnectors>"""
                                 .formatted(peer))
-                .edit("smtpserver.xml", text -> text.replace(":2525<", ":" + port + "<")
-                        .replace(":2587<", ":" + submission + "<")
-                        .replace(":2465<", ":" + smtps + "<"))
-                .edit("imapserver.xml", text -> text.replace(":2143<", ":" + imap + "<")
-                        .replace(":2993<", ":" + imaps + "<"))
-                .edit("lmtpserver.xml", text -> text.replace(":2424<", ":" + lmtp + "<"))
-                .edit("webadmin.properties", text -> text.replaceAll("(?m)^port=.*$", "port=" + webadmin))
                 .configuration();
     }
 
@@ -162,11 +150,5 @@ class CrashTest {
                 .filter(Matcher::find)
                 .map(matcher -> matcher.group(1))
                 .collect(Collectors.toCollection(TreeSet::new));
-    }
-
-    private static int freePort() throws Exception {
-        try (ServerSocket free = new ServerSocket(0)) {
-            return free.getLocalPort();
-        }
     }
 }

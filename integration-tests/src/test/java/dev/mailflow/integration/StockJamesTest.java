@@ -68,9 +68,8 @@ class StockJamesTest {
                         .contains("X-Routed-To: fabrikam-out")
                         .doesNotContain("forged");
                 assertThat(message.session().commands()).contains("EHLO stock.contoso.com");
-                GatewayScenario.await()
-                        .untilAsserted(() -> assertThat(james.output())
-                                .containsPattern("event=delivered .*connector=fabrikam-out .*tls=\"?TLSv1.3"));
+                GatewayScenario.await().untilAsserted(() -> assertThat(james.output())
+                        .containsPattern("event=delivered .*connector=fabrikam-out .*tls=\"?TLSv1.3"));
             }
         }
     }

@@ -10,9 +10,10 @@ import java.util.Map;
 import java.util.Optional;
 
 import javax.mail.MessagingException;
+import javax.mail.internet.MimeMessage;
 
 import org.apache.james.core.MailAddress;
-import org.apache.james.queue.api.MailQueue.MailQueueException;
+import org.apache.james.lifecycle.api.LifecycleUtil;
 import org.apache.mailet.Mail;
 import org.apache.mailet.base.GenericMailet;
 import org.slf4j.Logger;
@@ -25,13 +26,16 @@ import dev.mailflow.delivery.queue.DeliveryService;
 import dev.mailflow.delivery.transport.PooledSmtpTransport;
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
+import dev.mailflow.policy.connector.InternalHeaders;
 import dev.mailflow.policy.connector.Route;
 import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
+import dev.mailflow.policy.header.InternalHeaderScreen;
 
 /**
  * Sends mail out by outbound connectors: decides the connector of every recipient, puts one copy per connector into
- * that connector's durable queue, and ends the processing of the mail.
+ * that connector's durable queue, and ends the processing of the mail. Exchange's internal headers are demoted for
+ * connectors that preserve them and removed for all others, as {@link HeaderFirewall} does.
  *
  * <pre>{@code
  * <mailet match="All" class="dev.mailflow.mailets.RouteToConnector">
@@ -98,7 +102,7 @@ public final class RouteToConnector extends GenericMailet {
             for (Copy copy : copies.values()) {
                 mail.setRecipients(copy.recipients());
                 mail.setName(copies.size() == 1 ? name : name + "-to-" + copy.connector());
-                delivery.enqueue(mail, copy.connector());
+                enqueue(mail, copy);
                 unqueued.removeAll(copy.recipients());
                 events.publish(new MailFlowEvent.Routed(
                         new MailFlowEvent.MessageRef(
@@ -109,13 +113,34 @@ public final class RouteToConnector extends GenericMailet {
                         copy.reason()));
             }
             mail.setState(Mail.GHOST);
-        } catch (MailQueueException e) {
+        } catch (MessagingException e) {
+            // also when a copy cannot be made: an exception that reached James would have the queued copies sent again
             LOGGER.error("Mail {} could not be queued for {}: to the error processor", name, unqueued, e);
             mail.setRecipients(unqueued);
             mail.setErrorMessage("The outgoing queue did not take the mail: " + e.getMessage());
             mail.setState(Mail.ERROR);
         } finally {
             mail.setName(name);
+        }
+    }
+
+    /** Each copy leaves with the internal headers its connector's peer may see, and no others. */
+    private void enqueue(Mail mail, Copy copy) throws MessagingException {
+        MimeMessage message = mail.getMessage();
+        InternalHeaderScreen.Screened screened =
+                InternalHeaderScreen.onDeparture(RawHeaders.of(message), copy.internalHeaders());
+        if (!screened.isChanged()) {
+            delivery.enqueue(mail, copy.connector());
+            return;
+        }
+        Mail screenedCopy = mail.duplicate();
+        try {
+            screenedCopy.setName(mail.getName());
+            RawHeaders.put(screenedCopy, screened.section(), message);
+            delivery.enqueue(screenedCopy, copy.connector());
+            events.publish(HeaderFirewall.event(mail, "outbound", screened));
+        } finally {
+            LifecycleUtil.dispose(screenedCopy);
         }
     }
 
@@ -128,7 +153,9 @@ public final class RouteToConnector extends GenericMailet {
             // A connector that is not there has a queue too: its mail waits there, visibly, until it is back.
             String connector =
                     route instanceof Route.Via via ? via.connector().name() : ((Route.NoSuchConnector) route).name();
-            copies.computeIfAbsent(connector, key -> new Copy(key, new ArrayList<>(), route.reason()))
+            InternalHeaders internalHeaders =
+                    route instanceof Route.Via via ? via.connector().internalHeaders() : InternalHeaders.STRIP;
+            copies.computeIfAbsent(connector, key -> new Copy(key, new ArrayList<>(), route.reason(), internalHeaders))
                     .recipients()
                     .add(recipient);
         }
@@ -149,5 +176,6 @@ public final class RouteToConnector extends GenericMailet {
     }
 
     /** One connector's share of a mail; the reason is that of its first recipient. */
-    private record Copy(String connector, List<MailAddress> recipients, String reason) {}
+    private record Copy(
+            String connector, List<MailAddress> recipients, String reason, InternalHeaders internalHeaders) {}
 }

@@ -147,7 +147,7 @@ public final class NextHopResolver {
                     // RFC 5321 section 5.1: the domain is its own MX host
                     ? new Resolution.Found<>(List.of(new Target(asked, mxPort, identity)))
                     : new Resolution.Nowhere<>(
-                    deferred("4.4.3", "MX records of '" + text + "' cannot be looked up: " + describe(cause)));
+                            deferred("4.4.3", "MX records of '" + text + "' cannot be looked up: " + describe(cause)));
         });
     }
 
@@ -282,9 +282,8 @@ public final class NextHopResolver {
 
     // James keeps domain literals without their brackets; no top-level domain looks like one
     private static Optional<InetAddress> domainLiteral(String domain) {
-        String inner = domain.startsWith("[") && domain.endsWith("]")
-                ? domain.substring(1, domain.length() - 1)
-                : domain;
+        String inner =
+                domain.startsWith("[") && domain.endsWith("]") ? domain.substring(1, domain.length() - 1) : domain;
         return literal(inner.regionMatches(true, 0, "IPv6:", 0, 5) ? inner.substring(5) : inner);
     }
 

@@ -248,7 +248,7 @@ final class Transaction {
             if (sent < steps.size()) {
                 finish(false);
             }
-        } else if (sent < steps.size()) {
+        } else if (sent < steps.size() || !reply.isTransient()) {
             refused("MAIL FROM", reply);
         } else {
             // the replies to the rest of the flight are still to come and say nothing new
@@ -500,8 +500,7 @@ final class Transaction {
             // a peer that says no to MAIL and closes has said why
             finish(
                     Optional.of(mailRefusal
-                            .map(reply -> connection.failure(
-                                    HopFailure.Kind.REFUSED, reply, said("MAIL FROM", reply)))
+                            .map(reply -> connection.failure(HopFailure.Kind.REFUSED, reply, said("MAIL FROM", reply)))
                             .orElse(failure)),
                     true);
         }

@@ -18,8 +18,8 @@ import dev.mailflow.delivery.smtp.HopFailure;
 
 class HopHealthTest {
     private static final HopAddress HOP = new HopAddress("mx.test", InetAddress.getLoopbackAddress(), 25);
-    private static final HopFailure FAILURE = new HopFailure(
-            HopFailure.Kind.UNREACHABLE, "4.4.1", "cannot connect", Optional.empty(), Optional.empty());
+    private static final HopFailure FAILURE =
+            new HopFailure(HopFailure.Kind.UNREACHABLE, "4.4.1", "cannot connect", Optional.empty(), Optional.empty());
 
     private final SteppedClock clock = new SteppedClock();
     private final HopHealth health = new HopHealth(clock);

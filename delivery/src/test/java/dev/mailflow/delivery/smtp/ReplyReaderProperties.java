@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 
+import dev.mailflow.delivery.SmtpReply;
 import io.netty.buffer.Unpooled;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
@@ -15,22 +16,18 @@ import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import net.jqwik.api.constraints.IntRange;
 
-import dev.mailflow.delivery.SmtpReply;
-
 class ReplyReaderProperties {
 
     @Provide
     Arbitrary<SmtpReply> replies() {
-        return Arbitraries.integers()
-                .between(200, 559)
-                .flatMap(code -> Arbitraries.strings()
-                        .alpha()
-                        .withChars(' ', '.', '-')
-                        .ofMaxLength(40)
-                        .list()
-                        .ofMinSize(1)
-                        .ofMaxSize(5)
-                        .map(lines -> new SmtpReply(code, lines)));
+        return Arbitraries.integers().between(200, 559).flatMap(code -> Arbitraries.strings()
+                .alpha()
+                .withChars(' ', '.', '-')
+                .ofMaxLength(40)
+                .list()
+                .ofMinSize(1)
+                .ofMaxSize(5)
+                .map(lines -> new SmtpReply(code, lines)));
     }
 
     private static String wire(SmtpReply reply) {
@@ -46,7 +43,9 @@ class ReplyReaderProperties {
 
     @Property
     void repliesShouldBeReadHoweverTheyAreCut(
-            @ForAll("replies") SmtpReply first, @ForAll("replies") SmtpReply second, @ForAll @IntRange(min = 1, max = 7) int cut)
+            @ForAll("replies") SmtpReply first,
+            @ForAll("replies") SmtpReply second,
+            @ForAll @IntRange(min = 1, max = 7) int cut)
             throws Exception {
         byte[] bytes = (wire(first) + wire(second)).getBytes(StandardCharsets.UTF_8);
         ReplyReader reader = new ReplyReader();
@@ -73,7 +72,8 @@ class ReplyReaderProperties {
     }
 
     @Property(tries = 20)
-    void moreShouldTellOfBytesBeyondTheReply(@ForAll("replies") SmtpReply reply, @ForAll boolean beyond) throws Exception {
+    void moreShouldTellOfBytesBeyondTheReply(@ForAll("replies") SmtpReply reply, @ForAll boolean beyond)
+            throws Exception {
         byte[] bytes = (wire(reply) + (beyond ? "2" : "")).getBytes(StandardCharsets.UTF_8);
         List<Boolean> seen = new ArrayList<>();
         new ReplyReader().read(Unpooled.wrappedBuffer(bytes), (each, more) -> seen.add(more));

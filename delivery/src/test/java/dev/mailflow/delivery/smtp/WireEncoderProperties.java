@@ -20,7 +20,11 @@ class WireEncoderProperties {
     /** Texts of the characters that matter, in pieces. */
     @Provide
     Arbitrary<List<String>> pieces() {
-        return Arbitraries.strings().withChars("\r\n.a\u00e9").ofMaxLength(12).list().ofMaxSize(6);
+        return Arbitraries.strings()
+                .withChars("\r\n.a\u00e9")
+                .ofMaxLength(12)
+                .list()
+                .ofMaxSize(6);
     }
 
     private static String encode(List<String> pieces) {
@@ -58,7 +62,9 @@ class WireEncoderProperties {
         String expected = text.isEmpty() || text.endsWith("\r\n") ? text : text + "\r\n";
         String wire = encode(pieces);
 
-        String received = ("\n" + wire.substring(0, wire.length() - 3)).replace("\n.", "\n").substring(1);
+        String received = ("\n" + wire.substring(0, wire.length() - 3))
+                .replace("\n.", "\n")
+                .substring(1);
         assertThat(received).isEqualTo(expected);
     }
 }

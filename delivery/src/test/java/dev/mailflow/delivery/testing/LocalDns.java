@@ -17,6 +17,7 @@ import org.xbill.DNS.AAAARecord;
 import org.xbill.DNS.ARecord;
 import org.xbill.DNS.CNAMERecord;
 import org.xbill.DNS.DClass;
+import org.xbill.DNS.ExtendedResolver;
 import org.xbill.DNS.Flags;
 import org.xbill.DNS.MXRecord;
 import org.xbill.DNS.Message;
@@ -68,7 +69,8 @@ public final class LocalDns implements AutoCloseable {
         SimpleResolver resolver =
                 new SimpleResolver(new InetSocketAddress(socket.getLocalAddress(), socket.getLocalPort()));
         resolver.setTimeout(Duration.ofSeconds(1));
-        return resolver;
+        // asks again when a datagram is lost, as the default resolver does
+        return new ExtendedResolver(List.of(resolver));
     }
 
     public LocalDns mx(String domain, int preference, String host) {

@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -174,6 +175,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         private final List<String> plaintextCommands = new CopyOnWriteArrayList<>();
         private volatile Optional<String> tlsProtocol = Optional.empty();
         private volatile Optional<String> serverName = Optional.empty();
+        private volatile String tlsSessionId = "";
         private volatile List<X509Certificate> clientChain = List.of();
         private volatile Optional<String> user = Optional.empty();
         private final AtomicInteger messages = new AtomicInteger();
@@ -185,6 +187,11 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
 
         public Optional<String> tlsProtocol() {
             return tlsProtocol;
+        }
+
+        /** The same for connections that resume a TLS 1.2 session. */
+        public String tlsSessionId() {
+            return tlsSessionId;
         }
 
         /** SNI. */
@@ -475,16 +482,20 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
 
     private void serve(Socket socket, Session session) {
         try (socket) {
-            new Conversation(socket, session).run();
+            try {
+                new Conversation(socket, session).run();
+            } finally {
+                // before the client can see the end and connect again
+                open.remove(socket);
+            }
         } catch (IOException e) {
             // the client left or the handshake failed: tests look at what it did
-        } finally {
-            open.remove(socket);
         }
     }
 
     private final class Conversation {
         private final Session session;
+        private final Socket accepted;
         private Socket socket;
         private InputStream in;
         private OutputStream out;
@@ -494,6 +505,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         private boolean expectsBody;
 
         Conversation(Socket socket, Session session) throws IOException {
+            this.accepted = socket;
             this.socket = socket;
             this.session = session;
             this.in = new BufferedInputStream(socket.getInputStream());
@@ -541,6 +553,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
                     yield act(step, line, "250 2.0.0 reset");
                 }
                 case "QUIT" -> {
+                    open.remove(accepted);
                     act(step, line, "221 2.0.0 bye");
                     yield false;
                 }
@@ -606,6 +619,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             }
             secured.startHandshake();
             session.tlsProtocol = Optional.of(secured.getSession().getProtocol());
+            session.tlsSessionId = HexFormat.of().formatHex(secured.getSession().getId());
             if (secured.getSession() instanceof ExtendedSSLSession extended) {
                 session.serverName = extended.getRequestedServerNames().stream()
                         .filter(SNIHostName.class::isInstance)
@@ -680,8 +694,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             if (session.tlsProtocol.isEmpty()) {
                 session.plaintextCommands.add("(content of " + wire.size() + " bytes)");
             }
-            ReceivedMessage message =
-                    new ReceivedMessage(session, mail.orElse(""), recipients, wire.toByteArray());
+            ReceivedMessage message = new ReceivedMessage(session, mail.orElse(""), recipients, wire.toByteArray());
             mail = Optional.empty();
             recipients.clear();
             return act("BODY", "", "250 2.0.0 accepted", Optional.of(message));

@@ -100,9 +100,8 @@ class RevocationTest {
 
     @Test
     void certificateShouldBeAcceptedWhenTheServiceIsNotThere() {
-        var leaf = ca.leaf("mail.fabrikam.com")
-                .crl("http://127.0.0.1:1/none.crl")
-                .issue();
+        var leaf =
+                ca.leaf("mail.fabrikam.com").crl("http://127.0.0.1:1/none.crl").issue();
 
         assertThatCode(() -> check(leaf.certificate())).doesNotThrowAnyException();
     }

@@ -141,7 +141,9 @@ class AuthenticationTest {
             assertThat(outbound.send(connector, bySales).outcomes().get(Outbound.RECIPIENT))
                     .isInstanceOf(Deferred.class);
             assertThat(outbound.send(connector)).isInstanceOf(Delivered.class);
-            assertThat(peer.messages()).extracting(message -> message.session()).containsOnly(peer.sessions().get(0));
+            assertThat(peer.messages())
+                    .extracting(message -> message.session())
+                    .containsOnly(peer.sessions().get(0));
         }
     }
 }

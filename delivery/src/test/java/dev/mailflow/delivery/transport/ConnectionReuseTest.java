@@ -85,7 +85,9 @@ class ConnectionReuseTest {
                 assertThat(outbound.send(connector)).isInstanceOf(Delivered.class);
             }
 
-            assertThat(peer.sessions()).extracting(session -> session.messages()).containsExactly(3, 3, 1);
+            assertThat(peer.sessions())
+                    .extracting(session -> session.messages())
+                    .containsExactly(3, 3, 1);
             assertThat(peer.sessions().get(0).commands()).endsWith("QUIT");
         }
     }
@@ -93,8 +95,10 @@ class ConnectionReuseTest {
     @Test
     void connectionShouldEndWithQuitWhenIdleTooLong() {
         try (var peer = ScriptedSmtpPeer.builder().start()) {
-            outbound.send(
-                    connector().to(peer).limits(5, 5, 100, Duration.ofMillis(300)).build());
+            outbound.send(connector()
+                    .to(peer)
+                    .limits(5, 5, 100, Duration.ofMillis(300))
+                    .build());
 
             await().atMost(Duration.ofSeconds(5)).untilAsserted(() -> {
                 assertThat(peer.openConnections()).isZero();
@@ -206,8 +210,10 @@ class ConnectionReuseTest {
             }
             assertThat(healthy.messages()).hasSize(50);
             assertThat(late).noneMatch(CompletableFuture::isDone);
-            assertThat(late).allSatisfy(report -> assertThat(
-                            report.orTimeout(30, TimeUnit.SECONDS).join().outcomes().values())
+            assertThat(late).allSatisfy(report -> assertThat(report.orTimeout(30, TimeUnit.SECONDS)
+                            .join()
+                            .outcomes()
+                            .values())
                     .allMatch(Deferred.class::isInstance));
             // the 50 were told together, not one after the other
             assertThat(dead.sessions()).hasSizeLessThan(4);
@@ -272,9 +278,8 @@ class ConnectionReuseTest {
 
     @Test
     void closeShouldGiveEveryRecipientAnOutcomeAndLeaveNoThreadAndNoConnection() {
-        try (var peer = ScriptedSmtpPeer.builder()
-                .always("BODY", Action.silence())
-                .start()) {
+        try (var peer =
+                ScriptedSmtpPeer.builder().always("BODY", Action.silence()).start()) {
             var connector = connector().to(peer).limits(2, 2, 100, IDLE).build();
             List<CompletableFuture<DeliveryReport>> reports = new ArrayList<>();
             for (int i = 0; i < 20; i++) {
@@ -286,12 +291,11 @@ class ConnectionReuseTest {
 
             outbound.close();
 
-            assertThat(reports)
-                    .allSatisfy(report -> assertThat(report.orTimeout(5, TimeUnit.SECONDS)
-                                    .join()
-                                    .outcomes()
-                                    .values())
-                            .allMatch(Deferred.class::isInstance));
+            assertThat(reports).allSatisfy(report -> assertThat(report.orTimeout(5, TimeUnit.SECONDS)
+                            .join()
+                            .outcomes()
+                            .values())
+                    .allMatch(Deferred.class::isInstance));
             assertThat(outbound.transport().connections()).isZero();
             await().atMost(Duration.ofSeconds(5)).untilAsserted(() -> {
                 assertThat(peer.openConnections()).isZero();

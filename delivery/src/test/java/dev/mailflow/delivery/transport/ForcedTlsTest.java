@@ -8,8 +8,10 @@ import static dev.mailflow.delivery.testing.Connectors.pinned;
 import static dev.mailflow.delivery.testing.Connectors.presenting;
 import static dev.mailflow.delivery.testing.Connectors.trusting;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -438,6 +440,59 @@ class ForcedTlsTest {
                     connector().to(peer).tls(trusting(TlsLevel.CA, CA)).build());
 
             assertThat(strict).isInstanceOf(Deferred.class);
+        }
+    }
+
+    @Test
+    void tlsSessionShouldBeResumedByConnectionsWithTheSameRequirement() {
+        try (var peer = peer(GOOD).protocols("TLSv1.2").start()) {
+            var connector = connector()
+                    .to(peer)
+                    .tls(named(HOST, CA))
+                    .limits(5, 5, 1, Duration.ofSeconds(5))
+                    .build();
+            outbound.send(connector);
+            outbound.send(connector);
+
+            assertThat(peer.sessions()).hasSize(2);
+            assertThat(peer.sessions().get(1).tlsSessionId())
+                    .isNotEmpty()
+                    .isEqualTo(peer.sessions().get(0).tlsSessionId());
+        }
+    }
+
+    @Test
+    void tlsShouldBeSpokenFromTheFirstByteOnPort465() {
+        try (var good = implicitTlsPeer(GOOD, "127.0.0.46");
+                var bad = implicitTlsPeer(SELF_SIGNED, "127.0.0.47")) {
+            assertThat(outbound.send(connector().to(good).tls(named(HOST, CA)).build()))
+                    .isInstanceOf(Delivered.class);
+            assertThat(good.sessions().get(0).commands()).doesNotContain("STARTTLS");
+            assertThat(good.leakedInPlaintext()).isEmpty();
+
+            assertThat(((Deferred) outbound.send(
+                                    connector().to(bad).tls(named(HOST, CA)).build()))
+                            .reason())
+                    .contains("is self-signed");
+            assertThat(((Deferred) outbound.send(
+                                    connector().to(bad).tls(TlsLevel.NONE).build()))
+                            .reason())
+                    .contains("connector 'test' forbids TLS, but port 465");
+            assertThat(outbound.send(
+                            connector().to(bad).tls(TlsLevel.OPPORTUNISTIC).build()))
+                    .isInstanceOf(Delivered.class);
+        }
+    }
+
+    private static ScriptedSmtpPeer implicitTlsPeer(TestCertificates.Issued certificate, String address) {
+        try {
+            return ScriptedSmtpPeer.builder()
+                    .implicitTls(certificate)
+                    .address(address)
+                    .port(465)
+                    .start();
+        } catch (UncheckedIOException e) {
+            return abort("this user may not listen on port 465: " + e.getMessage());
         }
     }
 }

@@ -66,7 +66,10 @@ class NextHopChoiceTest {
 
     @Test
     void mxOfLowestPreferenceShouldBeUsed() {
-        dns.mx("d.test", 20, "b.test").mx("d.test", 10, "a.test").a("a.test", "127.0.0.2").a("b.test", "127.0.0.3");
+        dns.mx("d.test", 20, "b.test")
+                .mx("d.test", 10, "a.test")
+                .a("a.test", "127.0.0.2")
+                .a("b.test", "127.0.0.3");
         try (var second = second().start()) {
             assertThat(sendTo("x@d.test")).isInstanceOf(Delivered.class);
             assertThat(sendTo("x@d.test").hop().orElseThrow().host()).isEqualTo("a.test");
@@ -90,10 +93,10 @@ class NextHopChoiceTest {
     @MethodSource("troubleOnTheFirstHop")
     void nextMxShouldBeTriedWhenTheFirstIsInTrouble(String step, Action trouble) {
         try (var broken = ScriptedSmtpPeer.builder()
-                        .address("127.0.0.4")
-                        .port(first.port())
-                        .always(step, trouble)
-                        .start()) {
+                .address("127.0.0.4")
+                .port(first.port())
+                .always(step, trouble)
+                .start()) {
             dns.mx("d.test", 10, "a.test").mx("d.test", 20, "b.test");
             dns.a("a.test", "127.0.0.4").a("b.test", "127.0.0.2");
 
@@ -106,10 +109,10 @@ class NextHopChoiceTest {
     @Test
     void nextMxShouldNotBeTriedWhenTheFirstMayHaveTheMessage() {
         try (var broken = ScriptedSmtpPeer.builder()
-                        .address("127.0.0.4")
-                        .port(first.port())
-                        .always("BODY", Action.drop())
-                        .start()) {
+                .address("127.0.0.4")
+                .port(first.port())
+                .always("BODY", Action.drop())
+                .start()) {
             dns.mx("d.test", 10, "a.test").mx("d.test", 20, "b.test");
             dns.a("a.test", "127.0.0.4").a("b.test", "127.0.0.2");
 
@@ -141,7 +144,10 @@ class NextHopChoiceTest {
 
     @Test
     void everyAddressOfAHostShouldBeTried() {
-        dns.mx("d.test", 10, "a.test").a("a.test", "127.0.0.9").aaaa("a.test", "::1").a("a.test", "127.0.0.2");
+        dns.mx("d.test", 10, "a.test")
+                .a("a.test", "127.0.0.9")
+                .aaaa("a.test", "::1")
+                .a("a.test", "127.0.0.2");
 
         assertThat(sendTo("x@d.test")).isInstanceOf(Delivered.class);
         assertThat(first.messages()).hasSize(1);
@@ -176,8 +182,7 @@ class NextHopChoiceTest {
             dns.nullMx("f.test");
 
             var outcomes = outbound.send(
-                            BY_MX,
-                            Outbound.message(address("x@d.test"), address("y@e.test"), address("z@f.test")))
+                            BY_MX, Outbound.message(address("x@d.test"), address("y@e.test"), address("z@f.test")))
                     .outcomes();
             assertThat(outcomes.get(address("x@d.test"))).isInstanceOf(Delivered.class);
             assertThat(outcomes.get(address("y@e.test"))).isInstanceOf(Delivered.class);
@@ -300,9 +305,8 @@ class NextHopChoiceTest {
 
     @Test
     void deadSmartHostShouldBeLeftAloneAfterAFewFailures() {
-        try (var silent = ScriptedSmtpPeer.builder()
-                .always("CONNECT", Action.drop())
-                .start()) {
+        try (var silent =
+                ScriptedSmtpPeer.builder().always("CONNECT", Action.drop()).start()) {
             var connector = connector()
                     .to(
                             new SmartHost(silent.address(), silent.port(), 10, 1),

@@ -99,7 +99,9 @@ class SmtpDialogueTest {
                 .start()) {
             var connector = connector().to(peer).build();
 
-            assertThat(outbound.send(connector, Outbound.message(BAD)).outcomes().get(BAD))
+            assertThat(outbound.send(connector, Outbound.message(BAD))
+                            .outcomes()
+                            .get(BAD))
                     .isInstanceOf(Failed.class);
             assertThat(outbound.send(connector)).isInstanceOf(Delivered.class);
             assertThat(peer.sessions()).hasSize(1);
@@ -115,7 +117,9 @@ class SmtpDialogueTest {
                 .start()) {
             var connector = connector().to(peer).build();
 
-            assertThat(outbound.send(connector, Outbound.message(BAD)).outcomes().get(BAD))
+            assertThat(outbound.send(connector, Outbound.message(BAD))
+                            .outcomes()
+                            .get(BAD))
                     .isInstanceOf(Failed.class);
             assertThat(outbound.send(connector)).isInstanceOf(Delivered.class);
             assertThat(peer.messages()).hasSize(1);
@@ -185,9 +189,8 @@ class SmtpDialogueTest {
     @ParameterizedTest
     @ValueSource(strings = {"CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "BODY"})
     void sendShouldDeferWithinTheTimeoutWhenThePeerFallsSilentAtAnyStep(String step) {
-        try (var peer = ScriptedSmtpPeer.builder()
-                .always(step, Action.silence())
-                .start()) {
+        try (var peer =
+                ScriptedSmtpPeer.builder().always(step, Action.silence()).start()) {
             RecipientOutcome outcome = outbound.send(connector().to(peer).build());
 
             assertThat(outcome).isInstanceOf(Deferred.class);
@@ -221,9 +224,8 @@ class SmtpDialogueTest {
     @ParameterizedTest(name = "{0}")
     @MethodSource("nonsense")
     void sendShouldDeferWhenThePeerSpeaksNonsense(String name, String reply, String reason) {
-        try (var peer = ScriptedSmtpPeer.builder()
-                .always("MAIL", Action.reply(reply))
-                .start()) {
+        try (var peer =
+                ScriptedSmtpPeer.builder().always("MAIL", Action.reply(reply)).start()) {
             RecipientOutcome outcome = outbound.send(connector().to(peer).build());
 
             assertThat(outcome).isInstanceOf(Deferred.class);
@@ -245,11 +247,11 @@ class SmtpDialogueTest {
         String content = "Subject: dots\n\n.\n..two\r\n.three\rfour\n\r\n.\r\nend without line end";
         try (var peer = ScriptedSmtpPeer.builder().start()) {
             outbound.send(
-                    connector().to(peer).build(),
-                    Outbound.message(content.getBytes(StandardCharsets.US_ASCII), ANN));
+                    connector().to(peer).build(), Outbound.message(content.getBytes(StandardCharsets.US_ASCII), ANN));
 
             assertThat(peer.messages().get(0).text())
-                    .isEqualTo("Subject: dots\r\n\r\n.\r\n..two\r\n.three\r\nfour\r\n\r\n.\r\nend without line end\r\n");
+                    .isEqualTo(
+                            "Subject: dots\r\n\r\n.\r\n..two\r\n.three\r\nfour\r\n\r\n.\r\nend without line end\r\n");
         }
     }
 
@@ -275,9 +277,8 @@ class SmtpDialogueTest {
 
     @Test
     void sendShouldDeferWhenThePeerTakesNoMoreOfTheContent() {
-        try (var peer = ScriptedSmtpPeer.builder()
-                .always("BODY", Action.stopReading())
-                .start()) {
+        try (var peer =
+                ScriptedSmtpPeer.builder().always("BODY", Action.stopReading()).start()) {
             RecipientOutcome outcome = outbound.send(
                             connector().to(peer).build(), Outbound.message(new byte[20_000_000], ANN))
                     .outcomes()
@@ -350,9 +351,8 @@ class SmtpDialogueTest {
                 };
             }
         };
-        try (var peer = ScriptedSmtpPeer.builder()
-                .always("BODY", Action.stopReading())
-                .start()) {
+        try (var peer =
+                ScriptedSmtpPeer.builder().always("BODY", Action.stopReading()).start()) {
             var connector = connector().to(peer).build();
             DeliveryReport report = outbound.transport()
                     .send(
@@ -487,8 +487,7 @@ class SmtpDialogueTest {
                 var modern = ScriptedSmtpPeer.builder()
                         .extensions("PIPELINING", "8BITMIME", "SMTPUTF8")
                         .start()) {
-            var outcomes = outbound.send(
-                            connector().to(peer).build(), Outbound.message(grete.orElseThrow(), ANN))
+            var outcomes = outbound.send(connector().to(peer).build(), Outbound.message(grete.orElseThrow(), ANN))
                     .outcomes();
             assertThat(statusOf(outcomes.get(grete.orElseThrow()))).isEqualTo("5.6.7");
             assertThat(outcomes.get(ANN)).isInstanceOf(Delivered.class);

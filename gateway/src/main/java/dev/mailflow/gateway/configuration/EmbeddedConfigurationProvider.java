@@ -41,7 +41,9 @@ public final class EmbeddedConfigurationProvider implements ConfigurationProvide
             }
         }
         if (component.equals("mailetcontainer") && !mbeanSuffix.isEmpty()) {
-            int processors = configuration.configurationsAt("processors.processor").size();
+            int processors =
+                    configuration.configurationsAt("processors.processor").size();
+            configuration.setProperty("processors[@enableJmx]", "false");
             for (int i = 0; i < processors; i++) {
                 configuration.setProperty("processors.processor(" + i + ")[@enableJmx]", "false");
             }

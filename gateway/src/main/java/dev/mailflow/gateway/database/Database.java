@@ -45,7 +45,8 @@ public final class Database {
     private final Optional<String> embeddedUrl;
 
     @Inject
-    Database(FileSystem fileSystem, PropertiesProvider properties) throws FileNotFoundException, ConfigurationException {
+    Database(FileSystem fileSystem, PropertiesProvider properties)
+            throws FileNotFoundException, ConfigurationException {
         Optional<Configuration> configured = configuration(properties);
         Map<String, String> settings = new HashMap<>();
         if (configured.isPresent()) {

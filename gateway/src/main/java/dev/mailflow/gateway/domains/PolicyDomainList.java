@@ -55,15 +55,17 @@ public final class PolicyDomainList implements DomainList {
     /** @throws IllegalArgumentException always; webadmin answers 400 with it, but takes James's own exception for success */
     @Override
     public void addDomain(Domain domain) {
-        throw new IllegalArgumentException("Domain " + domain.asString() + " was not added: the accepted domains stand in"
-                + " mailflow.xml; add <domain>" + domain.asString() + "</domain> to <acceptedDomains> there");
+        throw new IllegalArgumentException(
+                "Domain " + domain.asString() + " was not added: the accepted domains stand in"
+                        + " mailflow.xml; add <domain>" + domain.asString() + "</domain> to <acceptedDomains> there");
     }
 
     /** @throws IllegalArgumentException always, as for adding */
     @Override
     public void removeDomain(Domain domain) {
-        throw new IllegalArgumentException("Domain " + domain.asString() + " was not removed: the accepted domains stand in"
-                + " mailflow.xml; remove its <domain> from <acceptedDomains> there");
+        throw new IllegalArgumentException(
+                "Domain " + domain.asString() + " was not removed: the accepted domains stand in"
+                        + " mailflow.xml; remove its <domain> from <acceptedDomains> there");
     }
 
     @Override

@@ -74,8 +74,7 @@ final class DelayedMails {
             for (Path file : files) {
                 Matcher name = NAME.matcher(file.getFileName().toString());
                 if (name.matches()) {
-                    entries.add(new Entry(
-                            Instant.ofEpochMilli(Long.parseLong(name.group("due"))), new MailFile(file)));
+                    entries.add(new Entry(Instant.ofEpochMilli(Long.parseLong(name.group("due"))), new MailFile(file)));
                 }
             }
         }
@@ -126,7 +125,10 @@ final class DelayedMails {
             }
             return true;
         } catch (IOException | MessagingException e) {
-            LOGGER.warn("event=delayed-mail-stuck file={} reason=\"{}\"", entry.file().path(), e.toString());
+            LOGGER.warn(
+                    "event=delayed-mail-stuck file={} reason=\"{}\"",
+                    entry.file().path(),
+                    e.toString());
             return false;
         }
     }

@@ -52,7 +52,7 @@ final class DurableMailQueue extends JMSCacheableMailQueue {
     private final DelayedMails delayed;
     private final Channels<Sender> senders;
     private final Channels<Receiver> receivers;
-    private volatile boolean closed;
+    private volatile boolean dequeuing = true;
 
     DurableMailQueue(
             EmbeddedBroker broker,
@@ -105,9 +105,7 @@ final class DurableMailQueue extends JMSCacheableMailQueue {
 
     @Override
     public Flux<MailQueueItem> deQueue() {
-        return Mono.defer(this::next)
-                .repeat()
-                .doOnDiscard(MailQueueItem.class, DurableMailQueue::giveBack);
+        return Mono.defer(this::next).repeat().doOnDiscard(MailQueueItem.class, DurableMailQueue::giveBack);
     }
 
     private static void giveBack(MailQueueItem unprocessed) {
@@ -118,30 +116,46 @@ final class DurableMailQueue extends JMSCacheableMailQueue {
         }
     }
 
+    /** What the stream asks for from now on never comes; a mail just received goes back into the queue. */
+    void stopDequeuing() {
+        dequeuing = false;
+    }
+
     /** One mail; or nothing, after a while or a failure, and then it is called again. */
     private Mono<MailQueueItem> next() {
         try {
-            Receiver receiver = receivers.borrow();
-            Optional<Message> message;
-            try {
-                message = receiver.receive(RECEIVE_WAIT);
-            } catch (JMSException e) {
-                receiver.close();
-                throw e;
-            }
-            if (message.isEmpty()) {
-                receivers.giveBack(receiver);
-                return Mono.empty();
-            }
-            dequeuedMailsMetric.increment();
-            return Mono.justOrEmpty(item(receiver, message.get()));
+            return dequeuing ? receive() : Mono.never();
         } catch (JMSException e) {
-            if (closed || e.getCause() instanceof InterruptedException) {
+            if (!dequeuing || e.getCause() instanceof InterruptedException) {
                 // the consumer of this stream is about to cancel it
                 return Mono.never();
             }
-            LOGGER.error("event=queue-unreadable queue={} reason=\"{}\" effect=\"tried again in {} s\"", name, e, 1);
+            LOGGER.error(
+                    "event=queue-unreadable queue={} reason=\"{}\" effect=\"tried again in {} s\"",
+                    name,
+                    e,
+                    PAUSE_AFTER_FAILURE.toSeconds());
             return Mono.delay(PAUSE_AFTER_FAILURE).then(Mono.empty());
+        }
+    }
+
+    private Mono<MailQueueItem> receive() throws JMSException {
+        Receiver receiver = receivers.borrow();
+        try {
+            Optional<Message> message = receiver.receive(RECEIVE_WAIT);
+            if (!dequeuing) {
+                receiver.close();
+                return Mono.never();
+            }
+            if (message.isPresent()) {
+                dequeuedMailsMetric.increment();
+                return Mono.justOrEmpty(item(receiver, message.get()));
+            }
+            receivers.giveBack(receiver);
+            return Mono.empty();
+        } catch (JMSException e) {
+            receiver.close();
+            throw e;
         }
     }
 
@@ -233,9 +247,8 @@ final class DurableMailQueue extends JMSCacheableMailQueue {
         return switch (type) {
             case Name -> mail -> mail.getName().equals(value);
             case Sender -> mail -> mail.getMaybeSender().asString("").equals(value);
-            case Recipient -> mail -> mail.getRecipients().stream()
-                    .map(MailAddress::asString)
-                    .anyMatch(value::equals);
+            case Recipient -> mail ->
+                    mail.getRecipients().stream().map(MailAddress::asString).anyMatch(value::equals);
         };
     }
 
@@ -271,17 +284,19 @@ final class DurableMailQueue extends JMSCacheableMailQueue {
     private static Stream<MailQueueItemView> view(DelayedMails.Entry entry) {
         try {
             return entry.mail().stream()
-                    .map(mail -> new DefaultMailQueueItemView(
-                            mail, entry.due().atZone(ZoneOffset.UTC)));
+                    .map(mail -> new DefaultMailQueueItemView(mail, entry.due().atZone(ZoneOffset.UTC)));
         } catch (IOException | MessagingException e) {
-            LOGGER.warn("event=delayed-mail-unreadable file={} reason=\"{}\"", entry.file().path(), e.toString());
+            LOGGER.warn(
+                    "event=delayed-mail-unreadable file={} reason=\"{}\"",
+                    entry.file().path(),
+                    e.toString());
             return Stream.empty();
         }
     }
 
     @Override
     public void dispose() {
-        closed = true;
+        stopDequeuing();
         senders.close();
         receivers.close();
         super.dispose();

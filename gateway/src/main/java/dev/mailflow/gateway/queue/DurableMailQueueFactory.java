@@ -31,7 +31,7 @@ import com.google.inject.Singleton;
 
 /** Makes the mail queues of the gateway, all in one {@link EmbeddedBroker}, and lets their delayed mails go in time. */
 @Singleton
-final class DurableMailQueueFactory extends AbstractMailQueueFactory<ManageableMailQueue> {
+public final class DurableMailQueueFactory extends AbstractMailQueueFactory<ManageableMailQueue> {
     private static final Logger LOGGER = LoggerFactory.getLogger(DurableMailQueueFactory.class);
     private static final String DELAYED = "file://var/queue/delayed";
 
@@ -76,8 +76,8 @@ final class DurableMailQueueFactory extends AbstractMailQueueFactory<ManageableM
                     .getFile(DELAYED)
                     .toPath()
                     .resolve(URLEncoder.encode(name.asString(), StandardCharsets.UTF_8));
-            DurableMailQueue queue = new DurableMailQueue(
-                    broker, new DelayedMails(directory, clock), decorators, name, metrics, gauges);
+            DurableMailQueue queue =
+                    new DurableMailQueue(broker, new DelayedMails(directory, clock), decorators, name, metrics, gauges);
             open.add(queue);
             return queue;
         } catch (IOException e) {
@@ -94,9 +94,15 @@ final class DurableMailQueueFactory extends AbstractMailQueueFactory<ManageableM
         }
     }
 
+    /** Hands out no mail any more, while those who have some may end their work and put more in: the first step of a stop. */
+    public void stopDequeuing() {
+        open.forEach(DurableMailQueue::stopDequeuing);
+    }
+
     @Override
     @PreDestroy
     public synchronized void destroy() {
+        stopDequeuing();
         releasing.cancel(false);
         timer.shutdown();
         try {

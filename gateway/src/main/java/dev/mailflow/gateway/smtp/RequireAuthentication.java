@@ -23,9 +23,10 @@ public final class RequireAuthentication implements MailHook {
         return HookResult.builder()
                 .hookReturnCode(HookReturnCode.deny())
                 .smtpReturnCode(AUTHENTICATION_REQUIRED)
-                .smtpDescription(needsTls
-                        ? "5.7.0 Must issue a STARTTLS command and authenticate first"
-                        : "5.7.0 Authentication required")
+                .smtpDescription(
+                        needsTls
+                                ? "5.7.0 Must issue a STARTTLS command and authenticate first"
+                                : "5.7.0 Authentication required")
                 .build();
     }
 }

@@ -67,8 +67,7 @@ public record MailFile(Path path) {
     }
 
     private static void writeTo(Path file, Mail mail) throws IOException, MessagingException {
-        try (FileChannel channel =
-                FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
             OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel));
             out.write(JSON.writeValueAsBytes(StoredMail.of(mail)));
             out.write('\n');

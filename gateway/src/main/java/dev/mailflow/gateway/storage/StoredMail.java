@@ -55,16 +55,14 @@ record StoredMail(
 
     static StoredMail of(Mail mail) {
         Map<String, JsonNode> attributes = new LinkedHashMap<>();
-        mail.attributes()
-                .forEach(attribute -> attribute
-                        .getValue()
-                        .toJson()
-                        .ifPresent(json -> attributes.put(attribute.getName().asString(), json)));
+        mail.attributes().forEach(attribute -> attribute
+                .getValue()
+                .toJson()
+                .ifPresent(json -> attributes.put(attribute.getName().asString(), json)));
         Map<String, List<String>> headers = new LinkedHashMap<>();
         mail.getPerRecipientSpecificHeaders()
                 .getHeadersByRecipient()
-                .forEach((recipient, header) -> headers.computeIfAbsent(
-                                recipient.asString(), none -> new ArrayList<>())
+                .forEach((recipient, header) -> headers.computeIfAbsent(recipient.asString(), none -> new ArrayList<>())
                         .add(header.asString()));
         return new StoredMail(
                 mail.getName(),

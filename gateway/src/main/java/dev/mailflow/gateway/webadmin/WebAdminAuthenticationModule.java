@@ -31,9 +31,7 @@ public final class WebAdminAuthenticationModule extends AbstractModule {
     @Provides
     @Singleton
     AuthenticationFilter filter(
-            PropertiesProvider properties,
-            FileSystem fileSystem,
-            @Named("webadmin") JwtTokenVerifier.Factory verifiers)
+            PropertiesProvider properties, FileSystem fileSystem, @Named("webadmin") JwtTokenVerifier.Factory verifiers)
             throws ConfigurationException, IOException {
         Configuration webadmin;
         try {

@@ -183,6 +183,7 @@ public final class PolicyCheck {
         for (DomainPattern pattern : connector.recipientDomains()) {
             policy.outboundConnectors().all().stream()
                     .filter(other -> !other.name().equals(connector.name())
+                            && !other.equals(OutboundConnector.IMPLIED_INTERNET)
                             && other.enabled()
                             && !other.rulesOnly()
                             && other.recipientDomains().contains(pattern)

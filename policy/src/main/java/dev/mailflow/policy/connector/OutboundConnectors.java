@@ -39,7 +39,8 @@ public final class OutboundConnectors {
         this.byName = names;
 
         Map<DomainPattern, List<OutboundConnector>> candidates = new HashMap<>();
-        names.values().stream()
+        // The implied connector is no candidate: it is what is left when there is none.
+        connectors.stream()
                 .filter(connector -> connector.enabled() && !connector.rulesOnly())
                 .forEach(connector -> connector.recipientDomains().forEach(pattern -> candidates
                         .computeIfAbsent(pattern, key -> new ArrayList<>())
@@ -73,11 +74,12 @@ public final class OutboundConnectors {
         Choice choice = new Choice(sender);
         byRecipientDomain.visit(recipientDomain.asString(), choice);
         if (choice.best != null) {
+            return new Route.Via(choice.best, choice.reason());
+        }
+        OutboundConnector internet = byName.get(OutboundConnector.INTERNET);
+        if (internet.equals(OutboundConnector.IMPLIED_INTERNET)) {
             return new Route.Via(
-                    choice.best,
-                    choice.best.equals(OutboundConnector.IMPLIED_INTERNET)
-                            ? "no connector is for " + recipientDomain.asString() + ": implied default route"
-                            : choice.reason());
+                    internet, "no connector is for " + recipientDomain.asString() + ": implied default route");
         }
         return new Route.NoSuchConnector(
                 OutboundConnector.INTERNET,

@@ -57,6 +57,101 @@ public sealed interface MailFlowEvent {
         }
     }
 
+    /**
+     * Something was refused at the SMTP door, before it was accepted; once per refusal.
+     *
+     * @param message its mail is the SMTP session while there is no mail yet
+     * @param stage what refused: {@code connectionFilter}, {@code inboundConnector}, {@code recipient}, {@code hops},
+     *     {@code limits} or {@code proxy}
+     * @param clientIp the client, after PROXY
+     * @param sender the envelope sender, {@code <>} if null; empty: not said yet
+     * @param recipient empty: not about one recipient
+     * @param reply the whole line the client saw
+     * @param reason why, in more words than the client was told
+     */
+    record Refused(
+            MessageRef message,
+            String stage,
+            String clientIp,
+            Optional<String> sender,
+            Optional<String> recipient,
+            String reply,
+            String reason)
+            implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "refused";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("stage", stage);
+            fields.put("client", clientIp);
+            sender.ifPresent(address -> fields.put("from", address));
+            recipient.ifPresent(address -> fields.put("to", address));
+            fields.put("reply", reply);
+            fields.put("reason", reason);
+            return fields;
+        }
+    }
+
+    /**
+     * A mail was accepted at the SMTP door and attributed.
+     *
+     * @param connector the inbound connector; empty: none
+     * @param origin {@code internal}, {@code partner} or {@code internet}
+     * @param policyVersion the snapshot it was judged by
+     */
+    record Attributed(
+            MessageRef message,
+            String clientIp,
+            Optional<String> connector,
+            String origin,
+            String reason,
+            String policyVersion)
+            implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "attributed";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("client", clientIp);
+            connector.ifPresent(name -> fields.put("connector", name));
+            fields.put("origin", origin);
+            fields.put("reason", reason);
+            fields.put("policy", policyVersion);
+            return fields;
+        }
+    }
+
+    /**
+     * Headers that would speak for the inside were removed, or those of a trusted peer translated.
+     *
+     * @param direction {@code inbound} or {@code outbound}
+     * @param removed names as written, each once
+     * @param renamed {@code old->new}, each once
+     */
+    record HeadersScreened(MessageRef message, String direction, List<String> removed, List<String> renamed)
+            implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "headers";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("direction", direction);
+            fields.put("removed", String.join(",", removed));
+            fields.put("renamed", String.join(",", renamed));
+            return fields;
+        }
+    }
+
     /** A connector was chosen for some recipients and the message put into its queue. */
     record Routed(MessageRef message, String connector, List<String> recipients, String reason)
             implements MailFlowEvent {

@@ -120,7 +120,7 @@ public record InboundFacts(
             Optional<Domain> senderDomain,
             ConnectionFilter filter,
             Instant now) {
-        return stamped.flatMap(InboundFacts::readable).orElseGet(() -> {
+        return stampedOn(stamped).orElseGet(() -> {
             IpAddress client = address(remoteAddress);
             return of(
                     ClientSession.from(client),
@@ -128,6 +128,15 @@ public record InboundFacts(
                     filter.verdict(client, senderDomain, now),
                     now);
         });
+    }
+
+    /**
+     * The facts that the SMTP hooks stamped on a mail, if they did and the facts can be read.
+     *
+     * @param stamped the value of {@link #ATTRIBUTE}
+     */
+    public static Optional<InboundFacts> stampedOn(Optional<String> stamped) {
+        return stamped.flatMap(InboundFacts::readable);
     }
 
     private static Optional<InboundFacts> readable(String json) {

@@ -52,6 +52,36 @@ public record SmtpReply(int code, String enhancedStatus, String text) {
         return new SmtpReply(554, "5.4.14", "Routing loop");
     }
 
+    public static SmtpReply recipientNotVerifiable() {
+        return new SmtpReply(451, "4.3.0", "Recipient cannot be verified now, try again later");
+    }
+
+    public static SmtpReply tooManyConnections(IpAddress client) {
+        return new SmtpReply(421, "4.7.0", "Too many connections from client host [" + client + "], try again later");
+    }
+
+    public static SmtpReply tooManyMessages(IpAddress client) {
+        return new SmtpReply(450, "4.7.1", "Too many messages from client host [" + client + "], try again later");
+    }
+
+    public static SmtpReply tooManyRecipients(IpAddress client) {
+        return new SmtpReply(450, "4.7.1", "Too many recipients from client host [" + client + "], try again later");
+    }
+
+    public static SmtpReply notAConfiguredProxy(IpAddress peer) {
+        return new SmtpReply(554, "5.7.1", "PROXY header refused, host [" + peer + "] is not a configured proxy");
+    }
+
+    /** Whether the client may try again: a 4yz reply. */
+    public boolean isTransient() {
+        return code < 500;
+    }
+
+    /** Whether the server closes the connection after it (RFC 5321 section 3.8). */
+    public boolean endsSession() {
+        return code == 421;
+    }
+
     /** The text with its enhanced status code: what follows the reply code on the line. */
     public String textWithStatus() {
         return enhancedStatus + " " + text;

@@ -118,6 +118,10 @@ class PolicyCheckTest {
                                   <block>192.0.2.0/25</block>
                                 </connectionFilter>
                                 <outboundConnectors>
+                                  <outboundConnector name="relay" type="partner">
+                                    <recipientDomain>*</recipientDomain>
+                                    <smartHost>relay.example</smartHost>
+                                  </outboundConnector>
                                   <outboundConnector name="a" type="organization">
                                     <recipientDomain>fabrikam.com</recipientDomain>
                                     <smartHost>mail.fabrikam.com</smartHost>

@@ -127,6 +127,19 @@ class OutboundConnectorChoiceTest {
         assertThat(connectors.choose(Optional.empty(), Domain.of("a.org"))).isInstanceOf(Route.NoSuchConnector.class);
     }
 
+    @Test
+    void impliedConnectorShouldComeAfterEveryConfiguredOne() {
+        OutboundConnectors connectors = PolicyXml.policy("<outboundConnectors>"
+                        + connector("relay", "cost=\"99\"", "<recipientDomain>*</recipientDomain>")
+                        + "</outboundConnectors>")
+                .outboundConnectors();
+
+        assertThat(connectors.choose(Optional.empty(), Domain.of("a.org")))
+                .isInstanceOfSatisfying(
+                        Route.Via.class,
+                        via -> assertThat(via.connector().name()).isEqualTo("relay"));
+    }
+
     private static MailAddress address(String text) {
         try {
             return new MailAddress(text);

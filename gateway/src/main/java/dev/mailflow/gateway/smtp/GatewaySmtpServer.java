@@ -1,0 +1,168 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.gateway.smtp;
+
+import java.security.GeneralSecurityException;
+import java.security.KeyManagementException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+
+import javax.net.ssl.KeyManager;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManager;
+
+import org.apache.commons.configuration2.HierarchicalConfiguration;
+import org.apache.commons.configuration2.ex.ConfigurationException;
+import org.apache.commons.configuration2.tree.ImmutableNode;
+import org.apache.james.filesystem.api.FileSystem;
+import org.apache.james.protocols.api.ClientAuth;
+import org.apache.james.protocols.api.ProtocolSession;
+import org.apache.james.protocols.api.ProtocolTransport;
+import org.apache.james.protocols.lib.SslConfig;
+import org.apache.james.protocols.netty.AbstractChannelPipelineFactory;
+import org.apache.james.protocols.netty.ChannelHandlerFactory;
+import org.apache.james.protocols.netty.Encryption;
+import org.apache.james.protocols.smtp.SMTPConfiguration;
+import org.apache.james.protocols.smtp.SMTPProtocol;
+import org.apache.james.smtpserver.ExtendedSMTPSession;
+import org.apache.james.smtpserver.netty.SMTPServer;
+import org.apache.james.smtpserver.netty.SmtpMetrics;
+
+import dev.mailflow.policy.connection.IpRange;
+import dev.mailflow.policy.connection.IpRangeSet;
+import dev.mailflow.policy.event.MailFlowEvents;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import nl.altindag.ssl.SSLFactory;
+import nl.altindag.ssl.util.PemUtils;
+
+/**
+ * James's SMTP server with three differences. It asks for a client certificate and leaves its judgement to the inbound
+ * connectors ({@code <clientAuth>} keeps its meaning: a certificate is needed, and of that trust store). It reads a PROXY
+ * header from the peers that {@code <proxies>} names, and from nobody else. And it runs the SMTP dialogue, with the
+ * look-ups, queues and reverse DNS of James and of all hooks, on threads that may block instead of on Netty's event loop
+ * (see {@link SmtpPipeline}).
+ *
+ * <pre>{@code
+ * <smtpserver>
+ *   <proxies>192.0.2.1, 2001:db8::/64</proxies>   <!-- these must send a PROXY header, version 1 or 2 -->
+ *   <proxyRequired>true</proxyRequired>           <!-- only these may connect; needs <proxies> -->
+ * }</pre>
+ */
+final class GatewaySmtpServer extends SMTPServer {
+    private final SmtpMetrics metrics;
+    private final FileSystem fileSystem;
+    private final MailFlowEvents events;
+
+    private Optional<SslConfig> tls = Optional.empty();
+    private IpRangeSet proxies = IpRangeSet.empty();
+    private Optional<SMTPProtocol> protocol = Optional.empty();
+
+    GatewaySmtpServer(SmtpMetrics metrics, FileSystem fileSystem, MailFlowEvents events) {
+        super(metrics);
+        this.metrics = metrics;
+        this.fileSystem = fileSystem;
+        this.events = events;
+    }
+
+    @Override
+    public void doConfigure(HierarchicalConfiguration<ImmutableNode> configuration) throws ConfigurationException {
+        super.doConfigure(configuration);
+        tls = Optional.of(SslConfig.parse(configuration));
+        proxies = IpRangeSet.of(proxies(configuration.getString("proxies", "")));
+        if (proxyRequired && proxies.isEmpty()) {
+            throw new ConfigurationException("smtpserver.xml, server '" + jmxName
+                    + "': found <proxyRequired>true</proxyRequired> without <proxies>, expected the addresses of the"
+                    + " proxies, for whoever may send a PROXY header may claim any address");
+        }
+    }
+
+    private List<IpRange> proxies(String text) throws ConfigurationException {
+        try {
+            return Arrays.stream(text.split(","))
+                    .map(String::trim)
+                    .filter(part -> !part.isEmpty())
+                    .map(IpRange::parse)
+                    .toList();
+        } catch (IllegalArgumentException e) {
+            throw new ConfigurationException(
+                    "smtpserver.xml, server '" + jmxName + "', <proxies>: " + e.getMessage());
+        }
+    }
+
+    @Override
+    protected void buildSSLContext() throws Exception {
+        SslConfig config = tls.orElseThrow();
+        if (!config.useSSL() && !config.useStartTLS() || config.getClientAuth() == ClientAuth.NEED) {
+            super.buildSSLContext();
+            return;
+        }
+        SSLContext context = context(config);
+        encryption = config.useStartTLS()
+                ? Encryption.createStartTls(
+                        context, config.getEnabledCipherSuites(), config.getEnabledProtocols(), ClientAuth.WANT)
+                : Encryption.createTls(
+                        context, config.getEnabledCipherSuites(), config.getEnabledProtocols(), ClientAuth.WANT);
+    }
+
+    private SSLContext context(SslConfig config) throws Exception {
+        Optional<char[]> secret = Optional.ofNullable(config.getSecret()).map(String::toCharArray);
+        KeyManager identity;
+        if (config.getKeystore() != null) {
+            char[] password = secret.orElseGet(() -> new char[0]);
+            identity = SSLFactory.builder()
+                    .withIdentityMaterial(
+                            fileSystem.getFile(config.getKeystore()).toPath(),
+                            password,
+                            password,
+                            config.getKeystoreType())
+                    .build()
+                    .getKeyManager()
+                    .orElseThrow(() -> new KeyManagementException("no key in " + config.getKeystore()));
+        } else {
+            try (var certificates = fileSystem.getResource(config.getCertificates());
+                    var key = fileSystem.getResource(config.getPrivateKey())) {
+                identity = PemUtils.loadIdentityMaterial(certificates, key, secret.orElse(null));
+            }
+        }
+        return context(identity);
+    }
+
+    private static SSLContext context(KeyManager identity) throws GeneralSecurityException {
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(new KeyManager[] {identity}, new TrustManager[] {new AnyClientCertificate()}, null);
+        return context;
+    }
+
+    @Override
+    protected void preInit() throws Exception {
+        super.preInit();
+        SMTPConfiguration configuration = new SMTPHandlerConfigurationDataImpl();
+        protocol = Optional.of(new SMTPProtocol(getProtocolHandlerChain(), configuration) {
+            @Override
+            public ProtocolSession newSession(ProtocolTransport transport) {
+                return new ExtendedSMTPSession(configuration, transport);
+            }
+        });
+    }
+
+    @Override
+    protected ChannelHandlerFactory createFrameHandlerFactory() {
+        return pipeline -> new StartTlsFramer(pipeline, AbstractChannelPipelineFactory.MAX_LINE_LENGTH);
+    }
+
+    @Override
+    protected ChannelInboundHandlerAdapter createCoreHandler() {
+        return new SmtpDialogue(protocol.orElseThrow(), Optional.ofNullable(getEncryption()), metrics);
+    }
+
+    @Override
+    protected SmtpPipeline createPipelineFactory() {
+        return new SmtpPipeline(
+                new SmtpPipeline.Settings(getTimeout(), connectionLimit, connPerIP, proxies, proxyRequired),
+                () -> Optional.ofNullable(getEncryption()),
+                getFrameHandlerFactory(),
+                this::createCoreHandler,
+                getExecutorGroup(),
+                events);
+    }
+}

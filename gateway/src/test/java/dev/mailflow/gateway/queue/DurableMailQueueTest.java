@@ -1,0 +1,273 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.gateway.queue;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.io.File;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+import org.apache.james.filesystem.api.JamesDirectoriesProvider;
+import org.apache.james.metrics.api.NoopGaugeRegistry;
+import org.apache.james.metrics.tests.RecordingMetricFactory;
+import org.apache.james.queue.api.MailQueue;
+import org.apache.james.queue.api.MailQueue.MailQueueItem;
+import org.apache.james.queue.api.MailQueue.MailQueueItem.CompletionStatus;
+import org.apache.james.queue.api.MailQueueFactory;
+import org.apache.james.queue.api.MailQueueName;
+import org.apache.james.queue.api.ManageableMailQueue;
+import org.apache.james.queue.api.RawMailQueueItemDecoratorFactory;
+import org.apache.james.server.core.filesystem.FileSystemImpl;
+import org.apache.mailet.Mail;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import dev.mailflow.gateway.storage.SampleMail;
+import reactor.core.publisher.Flux;
+
+class DurableMailQueueTest {
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    @TempDir
+    Path directory;
+
+    private final AdjustableClock clock = new AdjustableClock(Instant.parse("2026-11-23T12:00:00Z"), ZoneOffset.UTC);
+    private EmbeddedBroker broker;
+    private DurableMailQueueFactory factory;
+    private ManageableMailQueue queue;
+
+    @BeforeEach
+    void open() throws Exception {
+        FileSystemImpl fileSystem = new FileSystemImpl(new OneDirectory(directory.toFile()));
+        broker = new EmbeddedBroker(fileSystem);
+        factory = new DurableMailQueueFactory(
+                broker,
+                fileSystem,
+                clock,
+                new RawMailQueueItemDecoratorFactory(),
+                new RecordingMetricFactory(),
+                new NoopGaugeRegistry());
+        queue = factory.createQueue(MailQueueName.of("test"), MailQueueFactory.prefetchCount(1));
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        factory.destroy();
+        broker.close();
+    }
+
+    private void reopen() throws Exception {
+        close();
+        open();
+    }
+
+    private MailQueueItem take() {
+        return Flux.from(queue.deQueue()).blockFirst(PATIENCE);
+    }
+
+    private boolean isIdleFor(Duration time) {
+        return Flux.from(queue.deQueue())
+                .timeout(time, Flux.empty())
+                .doOnNext(DurableMailQueueTest::putBack)
+                .hasElements()
+                .block()
+                .equals(Boolean.FALSE);
+    }
+
+    private static void putBack(MailQueueItem item) {
+        try {
+            item.done(CompletionStatus.RETRY);
+        } catch (MailQueue.MailQueueException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @Test
+    void mailShouldSurviveARestartByteForByte() throws Exception {
+        queue.enQueue(SampleMail.named("m1"));
+
+        reopen();
+        MailQueueItem item = take();
+
+        assertThat(item.getMail().getName()).isEqualTo("m1");
+        assertThat(SampleMail.bytes(item.getMail()))
+                .isEqualTo(SampleMail.CONTENT.getBytes(StandardCharsets.ISO_8859_1));
+        item.done(CompletionStatus.SUCCESS);
+        assertThat(queue.getSize()).isZero();
+    }
+
+    @Test
+    void mailShouldStayUntilItsProcessingIsDone() throws Exception {
+        queue.enQueue(SampleMail.named("m1"));
+        take();
+
+        assertThat(queue.getSize()).isEqualTo(1);
+        reopen();
+
+        assertThat(take().getMail().getName()).isEqualTo("m1");
+    }
+
+    @Test
+    void rejectedMailShouldComeBackAsOftenAsItIsRejected() throws Exception {
+        queue.enQueue(SampleMail.named("m1"));
+
+        for (int i = 0; i < 12; i++) {
+            MailQueueItem item = take();
+            assertThat(item.getMail().getName()).isEqualTo("m1");
+            item.done(CompletionStatus.REJECT);
+        }
+
+        assertThat(queue.getSize()).isEqualTo(1);
+    }
+
+    @Test
+    void delayedMailShouldComeWhenItsTimeHasComeAndNotBefore() throws Exception {
+        queue.enQueue(SampleMail.named("later"), Duration.ofHours(1));
+        assertThat(queue.getSize()).isEqualTo(1);
+        assertThat(isIdleFor(Duration.ofSeconds(1))).isTrue();
+
+        clock.advance(Duration.ofHours(1));
+        MailQueueItem item = take();
+
+        assertThat(item.getMail().getName()).isEqualTo("later");
+        assertThat(SampleMail.bytes(item.getMail()))
+                .isEqualTo(SampleMail.CONTENT.getBytes(StandardCharsets.ISO_8859_1));
+        item.done(CompletionStatus.SUCCESS);
+        await().atMost(PATIENCE).untilAsserted(() -> assertThat(queue.getSize()).isZero());
+    }
+
+    @Test
+    void delayedMailShouldSurviveARestart() throws Exception {
+        queue.enQueue(SampleMail.named("later"), Duration.ofHours(1));
+
+        reopen();
+        assertThat(queue.getSize()).isEqualTo(1);
+        clock.advance(Duration.ofHours(1));
+
+        assertThat(take().getMail().getName()).isEqualTo("later");
+    }
+
+    @Test
+    void manyDelayedMailsShouldNotHideANewOne() throws Exception {
+        for (int i = 0; i < 500; i++) {
+            queue.enQueue(SampleMail.named("later-" + i), Duration.ofHours(1));
+        }
+
+        queue.enQueue(SampleMail.named("now"));
+
+        assertThat(take().getMail().getName()).isEqualTo("now");
+    }
+
+    @Test
+    void flushShouldReleaseDelayedMails() throws Exception {
+        queue.enQueue(SampleMail.named("later"), Duration.ofDays(365_000));
+
+        assertThat(queue.flush()).isEqualTo(1);
+
+        assertThat(take().getMail().getName()).isEqualTo("later");
+    }
+
+    @Test
+    void removeShouldFindReadyAndDelayedMails() throws Exception {
+        queue.enQueue(SampleMail.named("a"));
+        queue.enQueue(SampleMail.named("b"));
+        queue.enQueue(SampleMail.named("c"), Duration.ofHours(1));
+
+        assertThat(queue.remove(ManageableMailQueue.Type.Name, "a")).isEqualTo(1);
+        assertThat(queue.remove(ManageableMailQueue.Type.Name, "c")).isEqualTo(1);
+        assertThat(queue.remove(ManageableMailQueue.Type.Name, "' OR 'a' = 'a")).isZero();
+        assertThat(queue.remove(ManageableMailQueue.Type.Recipient, "bob@example.com"))
+                .isEqualTo(1);
+        assertThat(queue.getSize()).isZero();
+    }
+
+    @Test
+    void browseShouldShowReadyAndDelayedMailsWithTheirTime() throws Exception {
+        queue.enQueue(SampleMail.named("now"));
+        queue.enQueue(SampleMail.named("later"), Duration.ofHours(1));
+        List<String> seen = new ArrayList<>();
+
+        ManageableMailQueue.MailQueueIterator items = queue.browse();
+        items.forEachRemaining(item -> seen.add(item.getMail().getName()
+                + item.getNextDelivery().map(time -> " at " + time.toInstant()).orElse("")));
+        items.close();
+
+        assertThat(seen).containsExactly("now", "later at 2026-11-23T13:00:00Z");
+        assertThat(queue.clear()).isEqualTo(2);
+    }
+
+    @Test
+    void concurrentSendersAndReceiversShouldLoseAndDoubleNothing() throws Exception {
+        int mails = 400;
+        Set<String> received = ConcurrentHashMap.newKeySet();
+        ExecutorService senders = Executors.newFixedThreadPool(8);
+        try {
+            List<Future<?>> sent = new ArrayList<>();
+            for (int i = 0; i < mails; i++) {
+                Mail mail = SampleMail.named("m" + i);
+                sent.add(senders.submit(() -> {
+                    queue.enQueue(mail);
+                    return mail;
+                }));
+            }
+            Flux.from(queue.deQueue())
+                    .take(mails)
+                    .flatMap(
+                            item -> Flux.defer(() -> {
+                                assertThat(received.add(item.getMail().getName()))
+                                        .isTrue();
+                                try {
+                                    item.done(CompletionStatus.SUCCESS);
+                                } catch (MailQueue.MailQueueException e) {
+                                    return Flux.error(e);
+                                }
+                                return Flux.empty();
+                            }),
+                            16)
+                    .blockLast(Duration.ofSeconds(60));
+            for (Future<?> future : sent) {
+                future.get();
+            }
+        } finally {
+            senders.shutdown();
+        }
+        assertThat(received).hasSize(mails);
+        assertThat(queue.getSize()).isZero();
+    }
+
+    /** All of James's directories in one. */
+    private record OneDirectory(File root) implements JamesDirectoriesProvider {
+        @Override
+        public String getAbsoluteDirectory() {
+            return "/";
+        }
+
+        @Override
+        public String getConfDirectory() {
+            return root + "/";
+        }
+
+        @Override
+        public String getVarDirectory() {
+            return root + "/";
+        }
+
+        @Override
+        public String getRootDirectory() {
+            return root.toString();
+        }
+    }
+}

@@ -1,0 +1,103 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.hooks;
+
+import java.util.List;
+import java.util.Optional;
+
+import org.apache.james.core.Domain;
+import org.apache.james.core.MailAddress;
+import org.apache.james.core.MaybeSender;
+import org.apache.james.domainlist.api.DomainList;
+import org.apache.james.domainlist.api.DomainListException;
+import org.apache.james.protocols.smtp.SMTPSession;
+import org.apache.james.protocols.smtp.hook.HookResult;
+import org.apache.james.protocols.smtp.hook.RcptHook;
+import org.apache.james.rrt.api.RecipientRewriteTableException;
+import org.apache.james.user.api.UsersRepositoryException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+import com.google.inject.Inject;
+
+import dev.mailflow.policy.SourceLocation;
+import dev.mailflow.policy.domain.AcceptedDomain;
+import dev.mailflow.policy.domain.AcceptedDomain.Type;
+import dev.mailflow.policy.domain.AcceptedDomains;
+import dev.mailflow.policy.domain.DomainPattern;
+import dev.mailflow.policy.event.MailFlowEvents;
+import dev.mailflow.policy.inbound.RecipientAdmission;
+import dev.mailflow.policy.inbound.RecipientAdmission.Mailbox;
+import dev.mailflow.policy.inbound.SmtpReply;
+
+/**
+ * Decides at RCPT by the accepted domains of the policy, in place of James's {@code ValidRcptHandler} and in front of
+ * its relay check: everybody is known in an authoritative domain, strangers of an internal relay domain leave by a
+ * connector, an external relay domain has no mailbox here, and any other domain needs the right to relay (an
+ * organization connector, authentication, or {@code authorizedAddresses}). A domain that only James's own domain list
+ * has counts as authoritative.
+ *
+ * <p>Put it after every other RCPT hook: for external relay domains it must say "accepted" so that James's relay check
+ * is not asked, and hooks after it are not asked either.
+ *
+ * <p>The client sees {@code 550 5.7.64 Relay access denied} or {@code 550 5.1.10 Recipient not found}; when users cannot
+ * be looked up, {@code 451 4.3.0} and the administrator the cause in the log.
+ */
+public final class AcceptedRecipientHook extends DoorHandler implements RcptHook {
+    private static final Logger LOGGER = LoggerFactory.getLogger(AcceptedRecipientHook.class);
+
+    private final KnownRecipients recipients;
+    private final DomainList domains;
+
+    @Inject
+    public AcceptedRecipientHook(
+            Transactions transactions, KnownRecipients recipients, DomainList domains, MailFlowEvents events) {
+        super(transactions, events);
+        this.recipients = recipients;
+        this.domains = domains;
+    }
+
+    @Override
+    public HookResult doRcpt(SMTPSession session, MaybeSender sender, MailAddress recipient) {
+        Transaction transaction = transactions().current(session);
+        // true, besides what the policy says, for authenticated users and for authorizedAddresses
+        boolean mayRelay = transaction.attribution().mayRelay() || session.isRelayingAllowed();
+        try {
+            boolean localToJames = domains.containsDomain(recipient.getDomain());
+            AcceptedDomains accepted = accepted(transaction, recipient.getDomain(), localToJames);
+            RecipientAdmission admission =
+                    RecipientAdmission.decide(accepted, mayRelay, recipient.getDomain(), mailbox(accepted, recipient));
+            if (admission instanceof RecipientAdmission.Reject rejection) {
+                return refuse(session, "recipient", rejection.reply(), rejection.reason(), Optional.of(recipient));
+            }
+            boolean jamesAgrees = localToJames || session.isRelayingAllowed();
+            return jamesAgrees ? HookResult.DECLINED : HookResult.OK;
+        } catch (DomainListException | UsersRepositoryException | RecipientRewriteTableException | RuntimeException e) {
+            LOGGER.error("Recipient {} cannot be looked up", recipient, e);
+            return refuse(
+                    session,
+                    "recipient",
+                    SmtpReply.recipientNotVerifiable(),
+                    "the recipient cannot be looked up: " + e,
+                    Optional.of(recipient));
+        }
+    }
+
+    private static AcceptedDomains accepted(Transaction transaction, Domain domain, boolean localToJames) {
+        AcceptedDomains ofPolicy = transaction.policy().acceptedDomains();
+        return localToJames && !ofPolicy.contains(domain)
+                ? AcceptedDomains.of(List.of(new AcceptedDomain(
+                        DomainPattern.parse(domain.asString()), Type.AUTHORITATIVE, SourceLocation.NONE)))
+                : ofPolicy;
+    }
+
+    private Mailbox mailbox(AcceptedDomains accepted, MailAddress recipient)
+            throws UsersRepositoryException, RecipientRewriteTableException {
+        boolean matters = accepted.find(recipient.getDomain())
+                .filter(domain -> domain.type() != Type.EXTERNAL_RELAY)
+                .isPresent();
+        if (!matters) {
+            return Mailbox.NOT_ASKED;
+        }
+        return recipients.contains(recipient) ? Mailbox.LOCAL : Mailbox.UNKNOWN;
+    }
+}
