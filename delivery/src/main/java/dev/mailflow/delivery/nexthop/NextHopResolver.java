@@ -184,46 +184,40 @@ public final class NextHopResolver {
                 .toList());
     }
 
-    /** Addresses of a host, IPv4 first. */
-    public CompletionStage<Resolution<InetAddress>> addresses(String host) {
+    /** Which addresses of a host are asked for. */
+    public enum Family {
+        IPV4(Type.A),
+        IPV6(Type.AAAA);
+
+        private final int recordType;
+
+        Family(int recordType) {
+            this.recordType = recordType;
+        }
+    }
+
+    /**
+     * Addresses of a host. Families are asked for one after the other, IPv6 only where IPv4 leads nowhere: most hosts
+     * need one query instead of two, and a name server that never answers for AAAA records delays nothing.
+     */
+    public CompletionStage<Resolution<InetAddress>> addresses(String host, Family family) {
         Optional<InetAddress> literal = literal(host);
         if (literal.isPresent()) {
-            return CompletableFuture.completedFuture(new Resolution.Found<>(List.of(literal.get())));
+            return family == Family.IPV6
+                    ? nowhere(noAddress(host))
+                    : CompletableFuture.completedFuture(new Resolution.Found<>(List.of(literal.get())));
         }
-        String ascii;
-        try {
-            ascii = DomainPattern.normalize(host);
-        } catch (IllegalArgumentException e) {
-            ascii = "";
-        }
-        Optional<Name> name = ascii.isEmpty() ? Optional.empty() : relativeOrAbsolute(ascii);
+        Optional<Name> name = hostName(host);
         if (name.isEmpty()) {
             return nowhere(deferred("4.4.4", "'" + host + "' is not a host name"));
         }
-        CompletableFuture<Addresses> v4 = addresses(name.get(), Type.A);
-        CompletableFuture<Addresses> v6 = addresses(name.get(), Type.AAAA);
-        return v4.thenCombine(v6, (four, six) -> {
-            List<InetAddress> all = new ArrayList<>(four.found());
-            all.addAll(six.found());
-            if (!all.isEmpty()) {
-                return new Resolution.Found<>(all);
-            }
-            return new Resolution.Nowhere<>(four.problem()
-                    .or(six::problem)
-                    .map(problem -> deferred("4.4.3", "host '" + host + "' cannot be looked up: " + problem))
-                    .orElseGet(() -> deferred("4.4.4", "host '" + host + "' has no address")));
-        });
-    }
-
-    /** @param problem what kept us from knowing; empty with nothing found: there is none */
-    private record Addresses(List<InetAddress> found, Optional<String> problem) {}
-
-    private CompletableFuture<Addresses> addresses(Name name, int type) {
-        return lookup(hostLookup, name, type).handle((records, thrown) -> {
+        return lookup(hostLookup, name.get(), family.recordType).handle((records, thrown) -> {
             if (thrown != null) {
                 Throwable cause = cause(thrown);
-                boolean none = cause instanceof NoSuchDomainException || cause instanceof NoSuchRRSetException;
-                return new Addresses(List.of(), none ? Optional.empty() : Optional.of(describe(cause)));
+                return new Resolution.Nowhere<>(
+                        cause instanceof NoSuchDomainException || cause instanceof NoSuchRRSetException
+                                ? noAddress(host)
+                                : deferred("4.4.3", "host '" + host + "' cannot be looked up: " + describe(cause)));
             }
             List<InetAddress> found = new ArrayList<>();
             for (Record each : records) {
@@ -233,8 +227,20 @@ public final class NextHopResolver {
                     found.add(aaaa.getAddress());
                 }
             }
-            return new Addresses(found, Optional.empty());
+            return found.isEmpty() ? new Resolution.Nowhere<>(noAddress(host)) : new Resolution.Found<>(found);
         });
+    }
+
+    private static RecipientOutcome noAddress(String host) {
+        return deferred("4.4.4", "host '" + host + "' has no address");
+    }
+
+    private static Optional<Name> hostName(String host) {
+        try {
+            return Optional.of(Name.fromString(DomainPattern.normalize(host)));
+        } catch (TextParseException | IllegalArgumentException e) {
+            return Optional.empty();
+        }
     }
 
     private static CompletableFuture<List<Record>> lookup(LookupSession session, Name name, int type) {
@@ -290,14 +296,6 @@ public final class NextHopResolver {
     private static Optional<Name> name(String text) {
         try {
             return text.isEmpty() ? Optional.empty() : Optional.of(Name.fromString(text, Name.root));
-        } catch (TextParseException e) {
-            return Optional.empty();
-        }
-    }
-
-    private static Optional<Name> relativeOrAbsolute(String text) {
-        try {
-            return Optional.of(Name.fromString(text));
         } catch (TextParseException e) {
             return Optional.empty();
         }

@@ -1,9 +1,12 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.queue;
 
+import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Date;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -11,6 +14,9 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Supplier;
+
+import javax.mail.MessagingException;
 
 import org.apache.james.core.MailAddress;
 import org.apache.james.lifecycle.api.LifecycleUtil;
@@ -47,8 +53,8 @@ import reactor.core.scheduler.Schedulers;
 
 /**
  * Delivers mail from one durable queue per outbound connector. A queued mail is acknowledged only after its outcome is
- * safe: what was delivered needs nothing more, what waits is back in the queue with its next attempt's time, what
- * failed has been reported to its sender. A crash at any point leaves the mail queued.
+ * safe: what was delivered needs nothing more, what failed has been reported to its sender, what waits is back in the
+ * queue with its next attempt's time. A crash at any point leaves the mail queued.
  *
  * <p>Each queue has its own consumer, so a connector whose next hops are dead delays nobody else's mail. The connector's
  * settings are looked up for every attempt: a reload takes effect on mail that is queued already. Mail of a connector
@@ -69,8 +75,6 @@ public final class DeliveryService {
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(15);
     /** More attempts than connections, so that those who wait for a slow next hop leave room for others. */
     private static final int ATTEMPTS_PER_CONNECTION = 5;
-    /** After an error of our own (queue, disk), so that a broken mail cannot spin. */
-    private static final Duration AFTER_INTERNAL_ERROR = Duration.ofMinutes(5);
 
     private final PolicyRepository policies;
     private final MailQueueFactory<?> queues;
@@ -108,8 +112,7 @@ public final class DeliveryService {
      * @param transports makes the transport when this is the first start
      * @param reportingMta our host name in delivery reports
      */
-    public synchronized void start(
-            MailetContext context, java.util.function.Supplier<OutboundTransport> transports, String reportingMta) {
+    public synchronized void start(MailetContext context, Supplier<OutboundTransport> transports, String reportingMta) {
         users++;
         if (running.isPresent()) {
             return;
@@ -241,18 +244,23 @@ public final class DeliveryService {
 
         private Mono<Void> handle(MailQueueItem item) {
             if (stopping || !underWay.begin()) {
-                return Mono.fromRunnable(() -> putBack(item))
-                        .subscribeOn(blocking)
-                        .then();
+                return Mono.<Void>fromRunnable(() -> putBack(item)).subscribeOn(blocking);
             }
             return Mono.fromCallable(() -> QueuedMail.read(item.getMail()))
                     .subscribeOn(blocking)
-                    .flatMap(queued -> Mono.fromCompletionStage(attempt(queued))
-                            .publishOn(blocking)
-                            .doOnNext(report -> conclude(item, report))
-                            .doFinally(signal -> close(queued)))
-                    .onErrorResume(error -> Mono.<DeliveryReport>fromRunnable(() -> recover(item, error))
-                            .subscribeOn(blocking))
+                    .flatMap(queued -> Mono.fromCompletionStage(attempt(queued)).doFinally(signal -> close(queued)))
+                    .onErrorResume(error -> Mono.just(deferForOurOwnError(item.getMail(), error)))
+                    .publishOn(blocking)
+                    .doOnNext(report -> conclude(item, report))
+                    .onErrorResume(error -> Mono.fromRunnable(() -> {
+                        LOGGER.error(
+                                "The outcome of {} in the queue of connector '{}' could not be kept; the mail stays queued"
+                                        + " as it was, and who got it may get it again",
+                                item.getMail().getName(),
+                                connector,
+                                error);
+                        putBack(item);
+                    }))
                     .doFinally(signal -> {
                         LifecycleUtil.dispose(item.getMail());
                         underWay.end();
@@ -260,10 +268,17 @@ public final class DeliveryService {
                     .then();
         }
 
+        /** An error that is ours defers like one of the next hop's: with a reason, a schedule and an end. */
+        private DeliveryReport deferForOurOwnError(Mail mail, Throwable error) {
+            LOGGER.error(
+                    "Delivery of {} by connector '{}' met an error of the gateway", mail.getName(), connector, error);
+            return deferAll(List.copyOf(mail.getRecipients()), "internal error of the gateway: " + error);
+        }
+
         private void close(QueuedMail queued) {
             try {
                 queued.close();
-            } catch (java.io.IOException e) {
+            } catch (IOException e) {
                 LOGGER.warn("A temporary file of connector '{}' could not be removed", connector, e);
             }
         }
@@ -296,7 +311,12 @@ public final class DeliveryService {
                     .orElse(RetrySchedule.DEFAULT);
         }
 
-        /** Makes the outcome safe, in this order: what waits is queued again, then reported, then acknowledged. */
+        /**
+         * Makes the outcome safe: what failed is reported, what waits is queued again, and only then the item is
+         * acknowledged. A failure that cannot be reported waits too, to be reported another time.
+         *
+         * @throws UncheckedQueueException when the queue did not take it: the item must not be acknowledged
+         */
         private void conclude(MailQueueItem item, DeliveryReport report) {
             Mail mail = item.getMail();
             Instant now = clock.instant();
@@ -304,25 +324,43 @@ public final class DeliveryService {
             RetrySchedule schedule = schedule();
             DeliveryAttempt outcome = DeliveryAttempt.conclude(
                     report, state, schedule, now, ThreadLocalRandom.current().nextDouble());
+            boolean reported = report(mail, state, outcome, schedule);
+            List<MailAddress> again = new ArrayList<>(outcome.waiting().keySet());
+            if (!reported) {
+                again.addAll(outcome.failed().keySet());
+            }
             try {
-                if (!outcome.waiting().isEmpty()) {
-                    state.afterAttempt(outcome.waitingReason().orElse(""), state.warned() || outcome.warn())
+                if (!again.isEmpty()) {
+                    String reason = outcome.waitingReason().orElse("the sender could not be told of the failure");
+                    state.afterAttempt(reason, state.warned() || (outcome.warn() && reported))
                             .putOn(mail);
-                    mail.setErrorMessage(outcome.waitingReason().orElse(""));
-                    mail.setLastUpdated(java.util.Date.from(now));
-                    mail.setRecipients(List.copyOf(outcome.waiting().keySet()));
-                    queue.enQueue(mail, Duration.between(now, outcome.nextAttempt()));
+                    mail.setErrorMessage(reason);
+                    mail.setLastUpdated(Date.from(now));
+                    mail.setRecipients(again);
+                    Instant next = outcome.waiting().isEmpty()
+                            ? now.plus(schedule.waitAfter(state.attempts() + 1))
+                            : outcome.nextAttempt();
+                    queue.enQueue(mail, Duration.between(now, next));
                 }
-                notifications.report(mail, state, outcome, schedule);
                 item.done(MailQueueItem.CompletionStatus.SUCCESS);
             } catch (MailQueueException e) {
-                throw new QueueFailure(e);
+                throw new UncheckedQueueException(e);
             }
             new AttemptEvents(connector, QueuedMail.reference(mail), state.attempts() + 1)
                     .publish(outcome, state, now, events);
             count("delivered", outcome.delivered().size());
             count("deferred", outcome.waiting().size());
             count("failed", outcome.failed().size());
+        }
+
+        private boolean report(Mail mail, DeliveryState state, DeliveryAttempt outcome, RetrySchedule schedule) {
+            try {
+                notifications.report(mail, state, outcome, schedule);
+                return true;
+            } catch (MessagingException | IOException | RuntimeException e) {
+                LOGGER.error("The sender of {} could not be told what became of it; tried again", mail.getName(), e);
+                return false;
+            }
         }
 
         private void count(String what, int recipients) {
@@ -338,33 +376,13 @@ public final class DeliveryService {
                 LOGGER.debug("Queue of connector '{}' is closed already; the mail stays in it", connector, e);
             }
         }
-
-        private void recover(MailQueueItem item, Throwable error) {
-            Mail mail = item.getMail();
-            LOGGER.error(
-                    "Delivery of {} by connector '{}' met an error of the gateway; it is tried again in {}",
-                    mail.getName(),
-                    connector,
-                    AFTER_INTERNAL_ERROR,
-                    error);
-            try {
-                if (!(error instanceof QueueFailure)) {
-                    queue.enQueue(mail, AFTER_INTERNAL_ERROR);
-                    item.done(MailQueueItem.CompletionStatus.SUCCESS);
-                    return;
-                }
-            } catch (MailQueueException e) {
-                error.addSuppressed(e);
-            }
-            putBack(item);
-        }
     }
 
     /** The queue itself failed: the mail is left unacknowledged in it. */
-    private static final class QueueFailure extends RuntimeException {
+    private static final class UncheckedQueueException extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
-        private QueueFailure(MailQueueException cause) {
+        private UncheckedQueueException(MailQueueException cause) {
             super(cause);
         }
     }

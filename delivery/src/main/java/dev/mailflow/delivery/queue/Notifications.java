@@ -47,8 +47,13 @@ final class Notifications {
         this.clock = clock;
     }
 
-    /** Queues the reports that follow from an attempt. What cannot be reported must not be acknowledged: it throws. */
-    void report(Mail mail, DeliveryState state, DeliveryAttempt outcome, RetrySchedule schedule) {
+    /**
+     * Queues the reports that follow from an attempt.
+     *
+     * @throws MessagingException when a report could not be composed or queued: the failure must not be forgotten
+     */
+    void report(Mail mail, DeliveryState state, DeliveryAttempt outcome, RetrySchedule schedule)
+            throws MessagingException, IOException {
         report(Action.FAILED, Notify.FAILURE, mail, state, outcome.failed(), Optional.empty());
         if (outcome.warn()) {
             report(
@@ -67,7 +72,8 @@ final class Notifications {
             Mail mail,
             DeliveryState state,
             Map<MailAddress, ? extends RecipientOutcome> outcomes,
-            Optional<Instant> willRetryUntil) {
+            Optional<Instant> willRetryUntil)
+            throws MessagingException, IOException {
         Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
         Optional<DsnParameters> dsn = mail.dsnParameters();
         Instant now = clock.instant();
@@ -86,13 +92,8 @@ final class Notifications {
                 dsn.flatMap(DsnParameters::getEnvIdParameter).map(DsnParameters.EnvId::asString),
                 state.queued(),
                 recipients);
-        try {
-            MimeMessage message = notification.compose(mail.getMessage(), QueuedMail.wanted(mail), now);
-            context.sendMail(MailAddress.nullSender(), List.of(sender.get()), message);
-        } catch (MessagingException | IOException e) {
-            throw new IllegalStateException(
-                    "the sender of " + mail.getName() + " could not be told: " + e.getMessage(), e);
-        }
+        MimeMessage message = notification.compose(mail.getMessage(), QueuedMail.wanted(mail), now);
+        context.sendMail(MailAddress.nullSender(), List.of(sender.get()), message);
         events.publish(new MailFlowEvent.Notified(
                 QueuedMail.reference(mail),
                 action.toString(),

@@ -20,6 +20,7 @@ import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.OutboundRecipient;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.nexthop.NextHopResolver;
+import dev.mailflow.delivery.nexthop.NextHopResolver.Family;
 import dev.mailflow.delivery.nexthop.Resolution;
 import dev.mailflow.delivery.nexthop.Target;
 import dev.mailflow.delivery.pool.ConnectionPool;
@@ -104,32 +105,40 @@ final class HopByHop {
                             Optional.empty())));
             return;
         }
-        Target target = targets.poll();
-        guarded(resolver.addresses(target.host()), resolution -> {
-            if (resolution instanceof Resolution.Nowhere<InetAddress> nowhere) {
+        lookUp(targets.poll(), Family.IPV4);
+    }
+
+    private void lookUp(Target target, Family family) {
+        guarded(resolver.addresses(target.host(), family), resolution -> {
+            if (resolution instanceof Resolution.Nowhere<InetAddress> nowhere
+                    && (family == Family.IPV4 || notResolved.isEmpty())) {
                 notResolved = Optional.of(nowhere.outcome());
             }
             addresses.addAll(resolution.choices());
-            nextAddress(target);
+            nextAddress(target, family);
         });
     }
 
-    private void nextAddress(Target target) {
+    private void nextAddress(Target target, Family family) {
         while (!addresses.isEmpty() && tried < MOST_ADDRESSES) {
             HopAddress hop = new HopAddress(target.host(), addresses.poll(), target.port());
             Optional<HopFailure> unhealthy = health.leaveAlone(hop);
             if (unhealthy.isEmpty()) {
                 tried++;
-                attempt(target, hop, false);
+                attempt(target, family, hop, false);
                 return;
             }
             consider(unhealthy.get());
         }
         addresses.clear();
-        nextTarget();
+        if (family == Family.IPV4) {
+            lookUp(target, Family.IPV6);
+        } else {
+            nextTarget();
+        }
     }
 
-    private void attempt(Target target, HopAddress hop, boolean fresh) {
+    private void attempt(Target target, Family family, HopAddress hop, boolean fresh) {
         // only where it matters: a connection to a host may otherwise serve all domains the host is MX of
         Optional<PeerIdentity> identity = tls.level() == TlsLevel.DOMAIN
                 ? tls.name().<PeerIdentity>map(PeerIdentity.Named::new).or(target::identity)
@@ -141,14 +150,15 @@ final class HopByHop {
                     if (thrown == null) {
                         guarded(
                                 lease.connection().send(message, remaining, content),
-                                result -> onResult(target, hop, lease, result));
+                                result -> onResult(target, family, hop, lease, result));
                     } else {
-                        onFailure(target, HopFailure.of(thrown, Optional.of(hop.used())));
+                        onFailure(target, family, HopFailure.of(thrown, Optional.of(hop.used())));
                     }
                 });
     }
 
-    private void onResult(Target target, HopAddress hop, ConnectionPool.Lease lease, TransactionResult result) {
+    private void onResult(
+            Target target, Family family, HopAddress hop, ConnectionPool.Lease lease, TransactionResult result) {
         lease.release();
         outcomes.putAll(result.settled());
         remaining.removeIf(recipient -> result.settled().containsKey(recipient.address()));
@@ -167,17 +177,17 @@ final class HopByHop {
                 && (failure.kind() == HopFailure.Kind.LOST || failure.kind() == HopFailure.Kind.REFUSED);
         if (stale) {
             LOGGER.debug("message={} nextHop={} reused connection was stale: {}", message.id(), hop, failure.reason());
-            attempt(target, hop, true);
+            attempt(target, family, hop, true);
         } else {
-            onFailure(target, failure);
+            onFailure(target, family, failure);
         }
     }
 
-    private void onFailure(Target target, HopFailure failure) {
+    private void onFailure(Target target, Family family, HopFailure failure) {
         LOGGER.debug("message={} connector={} {}", message.id(), connector.name(), failure.reason());
         if (failure.mayTryNextHop()) {
             consider(failure);
-            nextAddress(target);
+            nextAddress(target, family);
         } else {
             settleRemaining(failure.asOutcome());
         }

@@ -4,8 +4,10 @@ package dev.mailflow.delivery.transport;
 import static dev.mailflow.delivery.testing.Connectors.address;
 import static dev.mailflow.delivery.testing.Connectors.connector;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import java.io.UncheckedIOException;
 import java.util.Set;
 import java.util.stream.Stream;
 
@@ -331,5 +333,26 @@ class NextHopChoiceTest {
         assertThat(outcome).isInstanceOf(Deferred.class);
         assertThat(((Deferred) outcome).enhancedStatus()).isEqualTo(status);
         assertThat(((Deferred) outcome).reason()).contains(reason);
+    }
+
+    @Test
+    void ipv6AddressShouldBeUsedWhenTheHostHasNoOther() {
+        try (var six =
+                ScriptedSmtpPeer.builder().address("::1").port(first.port()).start()) {
+            dns.mx("d.test", 10, "a.test").aaaa("a.test", "::1");
+
+            assertThat(sendTo("x@d.test")).isInstanceOf(Delivered.class);
+            assertThat(six.messages()).hasSize(1);
+        } catch (UncheckedIOException e) {
+            abort("no IPv6 here: " + e.getMessage());
+        }
+    }
+
+    @Test
+    void ipv6AddressShouldNotBeWaitedForWhenIpv4Works() {
+        dns.mx("d.test", 10, "a.test").a("a.test", "127.0.0.2");
+
+        assertThat(sendTo("x@d.test")).isInstanceOf(Delivered.class);
+        assertThat(dns.queries()).doesNotContain("a.test/AAAA");
     }
 }

@@ -235,6 +235,14 @@ public final class PolicyCheck {
                                     name + " can never succeed at TLS level domain: smartHost " + host
                                             + " is an address, certificates name hosts; add name= to <tls> or use the host's name"));
         }
+        if (tls.level() == TlsLevel.NONE && connector.nextHops() instanceof NextHops.SmartHosts smartHosts) {
+            smartHosts.hosts().stream()
+                    .filter(host -> host.port() == SmartHost.IMPLICIT_TLS_PORT)
+                    .forEach(host -> error(
+                            location,
+                            name + " can never succeed at TLS level none: smartHost " + host
+                                    + " speaks TLS from the first byte on that port"));
+        }
         tls.clientCertificate().ifPresent(key -> clientKey(key, location, name));
     }
 

@@ -13,6 +13,9 @@ public record SmartHost(String host, int port, int priority, int weight) {
 
     public static final int DEFAULT_PORT = 25;
 
+    /** TLS from the first byte (RFC 8314 section 3). */
+    public static final int IMPLICIT_TLS_PORT = 465;
+
     @Override
     public String toString() {
         return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port;

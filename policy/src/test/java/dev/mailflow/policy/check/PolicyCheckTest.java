@@ -40,6 +40,11 @@ class PolicyCheckTest {
                         "error: outbound connector 'a' can never match a certificate named '192.0.2.1': that is an"
                                 + " address, expected a host name"),
                 Arguments.of(
+                        outbound("a", "", "<recipientDomain>x.com</recipientDomain>", "<tls level='none'/>")
+                                .replace("127.0.0.1", "mail.x.com:465"),
+                        "error: outbound connector 'a' can never succeed at TLS level none: smartHost mail.x.com:465"
+                                + " speaks TLS from the first byte on that port"),
+                Arguments.of(
                         "<connectionFilter><allow expires='2026-11-01T00:00:00Z'>192.0.2.1</allow></connectionFilter>",
                         "warning: <allow> 192.0.2.1 expired at 2026-11-01T00:00:00Z and has no effect; remove it or set"
                                 + " a later expires"),
