@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are the caller's
 #
 # What bin/gateway and bin/mailflow share: sourced by them, not run. Finds a Java, builds in a checkout, and knows the
 # class path. The caller has set 'program' to its own name, for messages, and 'home' to the directory above bin/.

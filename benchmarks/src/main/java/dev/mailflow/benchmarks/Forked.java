@@ -23,7 +23,7 @@ final class Forked implements AutoCloseable {
 
     private static final Duration END = Duration.ofSeconds(30);
     private static final Duration START = Duration.ofMinutes(2);
-    private static final int LAST_LINES = 15;
+    private static final int LAST_LINES = 40;
 
     private final String name;
     private final Process process;

@@ -1,15 +1,12 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.benchmarks;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 
 import dev.mailflow.policy.testing.TestCertificates;
 
 /**
- * Where relays send to: one counting sink, and another behind stunnel, which takes no message without STARTTLS. That
+ * Where relays send to: one counting sink, and another behind a {@link TlsFront}, which takes no message without STARTTLS. That
  * each has a sink of its own proves that what was counted went the intended way.
  */
 final class NextHops {
@@ -28,42 +25,13 @@ final class NextHops {
         this.authority = authority;
     }
 
-    static NextHops start(Workbench workbench) {
+    static NextHops start(Workbench workbench, TlsFront front) {
         CountingSink plain = CountingSink.start(workbench, Transport.PLAIN);
         CountingSink behindTls = CountingSink.start(workbench, Transport.STARTTLS);
         TestCertificates.Authority authority = TestCertificates.authority("Benchmark CA");
-        TestCertificates.Issued certificate = authority.leaf(TLS_NAME).issue();
-        Path directory = workbench.directory("stunnel");
-        Path ca = TestCertificates.writePem(directory.resolve("ca.pem"), authority.certificate());
-        int tlsPort = LoopbackPorts.free();
-        Path configuration = directory.resolve("stunnel.conf");
-        try {
-            Files.writeString(
-                    configuration,
-                    """
-                    foreground = yes
-                    pid =
-                    debug = warning
-                    [smtp]
-                    protocol = smtp
-                    accept = 127.0.0.1:%d
-                    connect = 127.0.0.1:%d
-                    cert = %s
-                    key = %s
-                    TIMEOUTclose = 0
-                    """
-                            .formatted(
-                                    tlsPort,
-                                    behindTls.port(),
-                                    certificate.writeChainPem(directory.resolve("server.pem")),
-                                    certificate.writeKeyPem(directory.resolve("server.key"))));
-        } catch (IOException e) {
-            throw new BenchmarkFailure("cannot write " + configuration, e);
-        }
-        workbench
-                .add(Forked.start("stunnel", directory, List.of(DebianTool.STUNNEL.path(), configuration.toString())))
-                .awaitGreeting(tlsPort);
-        return new NextHops(plain, behindTls, tlsPort, ca);
+        Path pem = TestCertificates.writePem(workbench.directory().resolve("ca.pem"), authority.certificate());
+        int tlsPort = front.start(workbench, authority.leaf(TLS_NAME).issue(), behindTls.port());
+        return new NextHops(plain, behindTls, tlsPort, pem);
     }
 
     /** On 127.0.0.1. */

@@ -29,7 +29,6 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "bench",
         description = "Measures relay throughput on loopback, side by side, and prints ratios of medians.",
-        mixinStandardHelpOptions = true,
         sortOptions = false,
         showDefaultValues = true,
         exitCodeListHeading = "%nExit codes:%n",
@@ -69,6 +68,13 @@ public final class RelayBenchmark implements Callable<Integer> {
     @Option(names = "--senders", defaultValue = "20", description = "parallel senders")
     private int senders;
 
+    @Option(
+            names = "--tls-front",
+            defaultValue = "stunnel",
+            paramLabel = "FRONT",
+            description = "who speaks STARTTLS for the next hop: stunnel, which greets after 200 ms, or immediate")
+    private String tlsFront;
+
     @Option(names = "--timeout", defaultValue = "120", description = "seconds that a measurement may take")
     private int timeout;
 
@@ -80,6 +86,14 @@ public final class RelayBenchmark implements Callable<Integer> {
 
     @Option(names = "--json", description = "print for programs")
     private boolean json;
+
+    // picocli acts on it
+    @SuppressWarnings("UnusedVariable")
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "show this text")
+    private boolean help;
 
     /** Run by {@code bin/bench}, which sets the system property {@code mailflow.project} to the checkout. */
     public static void main(String[] arguments) {
@@ -98,6 +112,9 @@ public final class RelayBenchmark implements Callable<Integer> {
     @Override
     public Integer call() {
         List<RelaySystem> chosen = chosen();
+        TlsFront front = TlsFront.of(tlsFront)
+                .orElseThrow(() -> wrong("--tls-front: found '" + tlsFront + "', expected one of "
+                        + String.join(", ", TlsFront.labels())));
         Load load = load();
         Path project = Path.of(System.getProperty("mailflow.project", "."))
                 .toAbsolutePath()
@@ -113,7 +130,7 @@ public final class RelayBenchmark implements Callable<Integer> {
             if (keep) {
                 say("files are in " + workbench.directory());
             }
-            NextHops nextHops = NextHops.start(workbench);
+            NextHops nextHops = NextHops.start(workbench, front);
             List<Relay> relays = new ArrayList<>();
             for (RelaySystem system : chosen) {
                 say("starting " + system.label());
@@ -138,7 +155,7 @@ public final class RelayBenchmark implements Callable<Integer> {
                 }
             }
         }
-        report(throughput, load, loadAverage);
+        report(throughput, load, front, loadAverage);
         return 0;
     }
 
@@ -185,7 +202,7 @@ public final class RelayBenchmark implements Callable<Integer> {
         }
     }
 
-    private void report(Throughput throughput, Load load, double loadAverage) {
+    private void report(Throughput throughput, Load load, TlsFront front, double loadAverage) {
         PrintWriter out = spec.commandLine().getOut();
         String java = System.getProperty("java.vm.name") + " " + System.getProperty("java.version");
         int processors = Runtime.getRuntime().availableProcessors();
@@ -194,6 +211,7 @@ public final class RelayBenchmark implements Callable<Integer> {
             root.put("messages", load.messages())
                     .put("bytes", load.size())
                     .put("senders", load.senders())
+                    .put("tlsFront", front.label())
                     .put("measuredRounds", rounds)
                     .put("warmupRounds", warmupRounds)
                     .put("processors", processors)
@@ -204,11 +222,12 @@ public final class RelayBenchmark implements Callable<Integer> {
         } else {
             out.printf(
                     Locale.ROOT,
-                    "Relay throughput: %d messages of %d bytes, %d senders, %d rounds; %d processors, %s%n%n%s",
+                    "Relay throughput: %d messages of %d bytes, %d senders, %d rounds; TLS next hop: %s; %d processors, %s%n%n%s",
                     load.messages(),
                     load.size(),
                     load.senders(),
                     rounds,
+                    front.description(),
                     processors,
                     java,
                     throughput.toText());

@@ -32,9 +32,9 @@ import org.apache.james.utils.PropertiesProvider;
 import org.apache.james.webadmin.Routes;
 
 import com.google.inject.AbstractModule;
-import com.google.inject.multibindings.Multibinder;
 import com.google.inject.Module;
 import com.google.inject.Scopes;
+import com.google.inject.multibindings.Multibinder;
 import com.google.inject.util.Modules;
 
 import dev.mailflow.gateway.database.MailboxDatabaseModule;
@@ -42,8 +42,8 @@ import dev.mailflow.gateway.database.UserDatabaseModule;
 import dev.mailflow.gateway.domains.PolicyDomainList;
 import dev.mailflow.gateway.queue.MailQueueModule;
 import dev.mailflow.gateway.repository.MailRepositoryModule;
-import dev.mailflow.gateway.webadmin.MailFlowRoutes;
 import dev.mailflow.gateway.smtp.GatewaySmtpServerFactory;
+import dev.mailflow.gateway.webadmin.MailFlowRoutes;
 import dev.mailflow.gateway.webadmin.WebAdminAuthenticationModule;
 
 /** The parts of James that make up the gateway, and what replaces some of them. */
@@ -86,9 +86,6 @@ final class Assembly {
                     @Override
                     protected void configure() {
                         bind(DomainList.class).to(PolicyDomainList.class);
-                        bind(SMTPServerFactory.class)
-                                .to(GatewaySmtpServerFactory.class)
-                                .in(Scopes.SINGLETON);
                         Multibinder.newSetBinder(binder(), Routes.class)
                                 .addBinding()
                                 .to(MailFlowRoutes.class);
@@ -99,6 +96,7 @@ final class Assembly {
         return Modules.override(james, ours).with(new WebAdminAuthenticationModule(), new AbstractModule() {
             @Override
             protected void configure() {
+                bind(SMTPServerFactory.class).to(GatewaySmtpServerFactory.class).in(Scopes.SINGLETON);
                 bind(ConfigurationProvider.class).toInstance(configuration);
                 bind(PropertiesProvider.class).toInstance(properties);
             }

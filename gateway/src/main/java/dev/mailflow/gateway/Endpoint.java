@@ -38,9 +38,11 @@ public record Endpoint(String name, InetSocketAddress address, Security security
         return address.getPort();
     }
 
-    /** {@code host:port}, with the numeric address. */
+    /** {@code host:port} for a client on this host: the numeric address, loopback where the server takes any. */
     public String hostAndPort() {
-        String host = address.getAddress().getHostAddress();
+        String host = address.getAddress().isAnyLocalAddress()
+                ? "127.0.0.1"
+                : address.getAddress().getHostAddress();
         return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
     }
 }

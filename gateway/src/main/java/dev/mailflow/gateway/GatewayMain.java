@@ -20,7 +20,7 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         footer = {
             "",
-            "Exit code 0 after a clean stop, 1 when it cannot start (the reason is on standard error), 2 for wrong usage.",
+            "Exit code 143 after SIGTERM and 130 after Ctrl-C, 1 when it cannot start (the reason is on standard error), 2 for wrong usage.",
             "JAVA_OPTS and MAILFLOW_JAVA_OPTS are passed to Java, for instance MAILFLOW_JAVA_OPTS=-Xmx2g."
         })
 public final class GatewayMain implements Callable<Integer> {

@@ -179,7 +179,7 @@ class ContainerImageTest {
             sender.send(MAILBOX, List.of("jane@away.test"), SmtpSender.message("waiting"));
             GatewayScenario.await().untilAsserted(() -> {
                 assertThat(subjectsInMailbox()).containsExactly("delivered");
-                assertThat(log()).contains("event=deferred");
+                assertThat(log()).contains("event=routed", "event=deferred");
             });
 
             podman.podman("stop", "--time", "60", container);
@@ -198,6 +198,9 @@ class ContainerImageTest {
                     .singleElement()
                     .satisfies(message -> assertThat(message.text()).contains("Subject: waiting")));
             assertThat(subjectsInMailbox()).containsExactly("delivered");
+            GatewayScenario.await()
+                    .untilAsserted(
+                            () -> assertThat(log()).contains("event=delivered").contains("connector=away"));
         }
     }
 

@@ -119,4 +119,27 @@ class OneCopyPerConnectorTest {
             assertThat(scenario.queued("away")).isEmpty();
         }
     }
+
+    @Test
+    void mailForNobodyInADomainOfOursShouldBeReturnedAndNotLeaveForOurOwnMx(@TempDir Path directory) throws Exception {
+        try (ScriptedSmtpPeer home = ScriptedSmtpPeer.builder().start();
+                GatewayScenario scenario = GatewayScenario.in(directory)
+                        .policy("<acceptedDomains><domain>contoso.com</domain></acceptedDomains><outboundConnectors>"
+                                + connector("home", home.port()) + "</outboundConnectors>")
+                        // as if the user had gone between acceptance and delivery
+                        .edit(
+                                "smtpserver.xml",
+                                text -> text.replace(
+                                        "<handler class=\"dev.mailflow.hooks.AcceptedRecipientHook\"/>", ""))
+                        .start()) {
+            scenario.sender().send("joe@home.test", List.of("gone@contoso.com"), SmtpSender.message("gone"));
+
+            GatewayScenario.await().untilAsserted(() -> assertThat(home.messages()).hasSize(1));
+            assertThat(home.messages().get(0).text())
+                    .contains("Final-Recipient: rfc822; gone@contoso.com", "Status: 5.1.10");
+            assertThat(scenario.events(MailFlowEvent.Routed.class))
+                    .extracting(MailFlowEvent.Routed::connector)
+                    .containsOnly("home");
+        }
+    }
 }

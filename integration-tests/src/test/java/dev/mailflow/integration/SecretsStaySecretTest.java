@@ -3,6 +3,7 @@ package dev.mailflow.integration;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Base64;
 import java.util.List;
@@ -74,7 +75,7 @@ class SecretsStaySecretTest {
             root.detachAppender(log);
             ours.setLevel(before);
         }
-        String encoded = Base64.getEncoder().encodeToString(("\0gateway\0" + SECRET).getBytes());
+        String encoded = Base64.getEncoder().encodeToString(("\0gateway\0" + SECRET).getBytes(StandardCharsets.UTF_8));
         assertThat(List.copyOf(log.list))
                 .hasSizeGreaterThan(10)
                 .extracting(event -> event.getFormattedMessage()

@@ -88,7 +88,7 @@ class StockJamesTest {
         }
     }
 
-    private static void install(Path directory, int port) throws Exception {
+    static void install(Path directory, int port) throws Exception {
         Path conf = Files.createDirectories(directory.resolve("conf"));
         Path from =
                 Path.of(StockJamesTest.class.getResource("/stock-james/conf").toURI());
@@ -113,7 +113,7 @@ class StockJamesTest {
                 .collect(Collectors.joining(File.pathSeparator));
     }
 
-    private static ForkedProcess start(Path directory) {
+    static ForkedProcess start(Path directory) {
         return ForkedProcess.java(
                 directory,
                 directory.resolve("output.txt"),
@@ -122,13 +122,13 @@ class StockJamesTest {
                 List.of());
     }
 
-    private static int freePort() throws java.io.IOException {
+    static int freePort() throws java.io.IOException {
         try (ServerSocket free = new ServerSocket(0)) {
             return free.getLocalPort();
         }
     }
 
-    private static void awaitSmtp(ForkedProcess james, int port) {
+    static void awaitSmtp(ForkedProcess james, int port) {
         GatewayScenario.await().until(() -> {
             if (!james.isAlive()) {
                 throw new AssertionError("James did not start:\n" + james.output());

@@ -84,7 +84,8 @@ public final class HeaderFirewall extends GenericMailet {
                         + ": found '" + connector.get() + "' with direction inbound, expected it with outbound only:"
                         + " on arrival the connector is the one the mail came through");
             }
-            Route route = policies.current().outboundConnectors().named(connector.get(), PARAMETER.formatted("connector"));
+            Route route =
+                    policies.current().outboundConnectors().named(connector.get(), PARAMETER.formatted("connector"));
             if (!(route instanceof Route.Via)) {
                 throw new MessagingException(route.reason());
             }
@@ -95,10 +96,11 @@ public final class HeaderFirewall extends GenericMailet {
     public void service(Mail mail) throws MessagingException {
         MimeMessage message = mail.getMessage();
         HeaderSection headers = RawHeaders.of(message);
-        InternalHeaderScreen.Screened screened = switch (direction) {
-            case INBOUND -> InternalHeaderScreen.onArrival(headers, isTrusted(mail));
-            case OUTBOUND -> InternalHeaderScreen.onDeparture(headers, treatment(policies.current()));
-        };
+        InternalHeaderScreen.Screened screened =
+                switch (direction) {
+                    case INBOUND -> InternalHeaderScreen.onArrival(headers, isTrusted(mail));
+                    case OUTBOUND -> InternalHeaderScreen.onDeparture(headers, treatment(policies.current()));
+                };
         if (screened.isChanged()) {
             RawHeaders.put(mail, screened.section(), message);
             events.publish(event(mail, direction.word, screened));

@@ -28,9 +28,12 @@ import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.connector.InternalHeaders;
 import dev.mailflow.policy.connector.Route;
+import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
 import dev.mailflow.policy.header.InternalHeaderScreen;
+import dev.mailflow.policy.inbound.RecipientAdmission;
+import dev.mailflow.policy.inbound.SmtpReply;
 
 /**
  * Sends mail out by outbound connectors: decides the connector of every recipient, puts one copy per connector into
@@ -95,10 +98,17 @@ public final class RouteToConnector extends GenericMailet {
 
     @Override
     public void service(Mail mail) throws MessagingException {
-        Map<String, Copy> copies = decide(mail, policies.current());
+        MailFlowPolicy policy = policies.current();
         List<MailAddress> unqueued = new ArrayList<>(mail.getRecipients());
         String name = mail.getName();
         try {
+            List<MailAddress> nowhere = recipientsOfNobody(mail, policy);
+            if (!nowhere.isEmpty()) {
+                delivery.fail(mail, nowhere, SmtpReply.recipientNotFound().enhancedStatus(), "Recipient not found");
+                unqueued.removeAll(nowhere);
+                mail.setRecipients(List.copyOf(unqueued));
+            }
+            Map<String, Copy> copies = decide(mail, policy);
             for (Copy copy : copies.values()) {
                 mail.setRecipients(copy.recipients());
                 mail.setName(copies.size() == 1 ? name : name + "-to-" + copy.connector());
@@ -142,6 +152,35 @@ public final class RouteToConnector extends GenericMailet {
         } finally {
             LifecycleUtil.dispose(screenedCopy);
         }
+    }
+
+    /**
+     * Whoever gets here has no mailbox here. In an authoritative domain that means that there is no such recipient: by the
+     * default route the mail would come back to us. A connector for the very domain is another matter, and so is one that
+     * this mailet names.
+     */
+    private List<MailAddress> recipientsOfNobody(Mail mail, MailFlowPolicy policy) {
+        if (named.isPresent()) {
+            return List.of();
+        }
+        Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
+        return mail.getRecipients().stream()
+                .filter(recipient -> RecipientAdmission.decide(
+                                        policy.acceptedDomains(),
+                                        true,
+                                        recipient.getDomain(),
+                                        RecipientAdmission.Mailbox.UNKNOWN)
+                                instanceof RecipientAdmission.Reject
+                        && !isNamedByAConnector(
+                                policy.outboundConnectors().choose(sender, recipient.getDomain()), recipient))
+                .toList();
+    }
+
+    private static boolean isNamedByAConnector(Route route, MailAddress recipient) {
+        return route instanceof Route.Via via
+                && via.connector().recipientDomains().stream()
+                        .anyMatch(pattern ->
+                                !pattern.equals(DomainPattern.ANY) && pattern.matches(recipient.getDomain()));
     }
 
     private Map<String, Copy> decide(Mail mail, MailFlowPolicy policy) {

@@ -7,6 +7,7 @@ import dev.mailflow.policy.connection.ConnectionFilter;
 import dev.mailflow.policy.connector.InboundConnectors;
 import dev.mailflow.policy.connector.OutboundConnectors;
 import dev.mailflow.policy.domain.AcceptedDomains;
+import dev.mailflow.policy.rewrite.AddressRewriteTable;
 
 /**
  * One immutable, compiled snapshot of the whole mail-flow policy. A message is judged by snapshots, never by
@@ -23,7 +24,8 @@ public record MailFlowPolicy(
         AcceptedDomains acceptedDomains,
         ConnectionFilter connectionFilter,
         InboundConnectors inboundConnectors,
-        OutboundConnectors outboundConnectors) {
+        OutboundConnectors outboundConnectors,
+        AddressRewriteTable addressRewrite) {
 
     /** The policy that says nothing: no accepted domain, no entry, and the implied Internet connector only. */
     public static MailFlowPolicy empty(String source, Instant loadedAt) {
@@ -34,6 +36,7 @@ public record MailFlowPolicy(
                 AcceptedDomains.none(),
                 ConnectionFilter.none(),
                 InboundConnectors.none(),
-                OutboundConnectors.none());
+                OutboundConnectors.none(),
+                AddressRewriteTable.none());
     }
 }

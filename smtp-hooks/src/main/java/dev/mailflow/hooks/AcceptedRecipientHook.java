@@ -3,6 +3,7 @@ package dev.mailflow.hooks;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
@@ -21,13 +22,15 @@ import com.google.inject.Inject;
 
 import dev.mailflow.policy.SourceLocation;
 import dev.mailflow.policy.domain.AcceptedDomain;
-import dev.mailflow.policy.domain.AcceptedDomain.Type;
 import dev.mailflow.policy.domain.AcceptedDomains;
 import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.event.MailFlowEvents;
 import dev.mailflow.policy.inbound.RecipientAdmission;
 import dev.mailflow.policy.inbound.RecipientAdmission.Mailbox;
 import dev.mailflow.policy.inbound.SmtpReply;
+import dev.mailflow.policy.rewrite.AddressRewriter;
+import dev.mailflow.policy.rewrite.Direction;
+import dev.mailflow.policy.rewrite.Rewrite;
 
 /**
  * Decides at RCPT by the accepted domains of the policy, in place of James's {@code ValidRcptHandler} and in front of
@@ -62,14 +65,15 @@ public final class AcceptedRecipientHook extends DoorHandler implements RcptHook
         // true, besides what the policy says, for authenticated users and for authorizedAddresses
         boolean mayRelay = transaction.attribution().mayRelay() || session.isRelayingAllowed();
         try {
-            boolean localToJames = domains.containsDomain(recipient.getDomain());
-            AcceptedDomains accepted = accepted(transaction, recipient.getDomain(), localToJames);
+            MailAddress inside = inside(transaction, sender, recipient);
+            boolean localToJames = domains.containsDomain(inside.getDomain());
+            AcceptedDomains accepted = accepted(transaction, inside.getDomain(), localToJames);
             RecipientAdmission admission =
-                    RecipientAdmission.decide(accepted, mayRelay, recipient.getDomain(), mailbox(accepted, recipient));
+                    RecipientAdmission.decide(accepted, mayRelay, inside.getDomain(), mailbox(accepted, inside));
             if (admission instanceof RecipientAdmission.Reject rejection) {
                 return refuse(session, "recipient", rejection.reply(), rejection.reason(), Optional.of(recipient));
             }
-            boolean jamesAgrees = localToJames || session.isRelayingAllowed();
+            boolean jamesAgrees = (localToJames && inside.equals(recipient)) || session.isRelayingAllowed();
             return jamesAgrees ? HookResult.DECLINED : HookResult.OK;
         } catch (DomainListException | UsersRepositoryException | RecipientRewriteTableException | RuntimeException e) {
             LOGGER.error("Recipient {} cannot be looked up", recipient, e);
@@ -82,18 +86,31 @@ public final class AcceptedRecipientHook extends DoorHandler implements RcptHook
         }
     }
 
+    /** Inbound rewriting precedes recipient validation: the mailbox asked for is the one the mail will go to. */
+    private static MailAddress inside(Transaction transaction, MaybeSender sender, MailAddress recipient) {
+        AddressRewriter rewriter = new AddressRewriter(transaction.policy(), Direction.INBOUND);
+        boolean applies = rewriter.scope(
+                        Optional.of(transaction.attribution().origin()), sender.asOptional(), "")
+                .applies();
+        return applies && rewriter.rewrite(recipient, Set.of()) instanceof Rewrite.Changed changed
+                ? AddressRewriter.envelopeAddress(changed).orElse(recipient)
+                : recipient;
+    }
+
     private static AcceptedDomains accepted(Transaction transaction, Domain domain, boolean localToJames) {
         AcceptedDomains ofPolicy = transaction.policy().acceptedDomains();
         return localToJames && !ofPolicy.contains(domain)
                 ? AcceptedDomains.of(List.of(new AcceptedDomain(
-                        DomainPattern.parse(domain.asString()), Type.AUTHORITATIVE, SourceLocation.NONE)))
+                        DomainPattern.parse(domain.asString()),
+                        AcceptedDomain.Type.AUTHORITATIVE,
+                        SourceLocation.NONE)))
                 : ofPolicy;
     }
 
     private Mailbox mailbox(AcceptedDomains accepted, MailAddress recipient)
             throws UsersRepositoryException, RecipientRewriteTableException {
         boolean matters = accepted.find(recipient.getDomain())
-                .filter(domain -> domain.type() != Type.EXTERNAL_RELAY)
+                .filter(domain -> domain.type() != AcceptedDomain.Type.EXTERNAL_RELAY)
                 .isPresent();
         if (!matters) {
             return Mailbox.NOT_ASKED;

@@ -4,9 +4,14 @@ package dev.mailflow.hooks;
 import java.security.cert.Certificate;
 import java.security.cert.X509Certificate;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.Executor;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 
 import javax.net.ssl.SSLPeerUnverifiedException;
 import javax.net.ssl.SSLSession;
@@ -17,10 +22,12 @@ import org.apache.james.protocols.api.ProtocolSession.AttachmentKey;
 import org.apache.james.protocols.api.ProtocolSession.State;
 import org.apache.james.protocols.smtp.SMTPSession;
 
+import com.google.common.util.concurrent.ThreadFactoryBuilder;
 import com.google.inject.Inject;
 import com.google.inject.Singleton;
 
 import dev.mailflow.policy.PolicyRepository;
+import dev.mailflow.policy.certificate.Revocation;
 import dev.mailflow.policy.certificate.X509PeerCertificate;
 import dev.mailflow.policy.connection.IpAddress;
 import dev.mailflow.policy.connector.InboundAttribution;
@@ -41,8 +48,14 @@ public final class Transactions {
     private static final AttachmentKey<X509PeerCertificate> PEER_CERTIFICATE =
             AttachmentKey.of("mailflow.peerCertificate", X509PeerCertificate.class);
 
+    /** Longer than a responder takes, shorter than clients wait. */
+    private static final Duration REVOCATION_PATIENCE = Duration.ofSeconds(3);
+
+    private static final int REVOCATION_THREADS = 4;
+
     private final PolicyRepository policies;
     private final Clock clock;
+    private final Revocation revocation = new Revocation(revocationThreads(), REVOCATION_PATIENCE);
 
     @Inject
     public Transactions(PolicyRepository policies) {
@@ -52,6 +65,22 @@ public final class Transactions {
     Transactions(PolicyRepository policies, Clock clock) {
         this.policies = policies;
         this.clock = clock;
+    }
+
+    /** Threads that are gone when nobody presents certificates, and that keep no server from stopping. */
+    private static Executor revocationThreads() {
+        ThreadPoolExecutor threads = new ThreadPoolExecutor(
+                REVOCATION_THREADS,
+                REVOCATION_THREADS,
+                1,
+                TimeUnit.MINUTES,
+                new LinkedBlockingQueue<>(1_000),
+                new ThreadFactoryBuilder()
+                        .setNameFormat("mailflow-revocation-%d")
+                        .setDaemon(true)
+                        .build());
+        threads.allowCoreThreadTimeOut(true);
+        return threads;
     }
 
     /** The transaction under way; judged now by the policy in force if no hook asked before. */
@@ -104,7 +133,7 @@ public final class Transactions {
         return IpAddress.of(session.getRemoteAddress().getAddress());
     }
 
-    private static ClientSession client(SMTPSession session) {
+    private ClientSession client(SMTPSession session) {
         Optional<SSLSession> tls = session.getSSLSession();
         return new ClientSession(
                 address(session),
@@ -116,7 +145,7 @@ public final class Transactions {
     }
 
     /** Kept for the connection: it remembers its PKIX verdicts. */
-    private static Optional<X509PeerCertificate> peerCertificate(SMTPSession session, SSLSession tls) {
+    private Optional<X509PeerCertificate> peerCertificate(SMTPSession session, SSLSession tls) {
         return session.getAttachment(PEER_CERTIFICATE, State.Connection).or(() -> {
             Optional<X509PeerCertificate> presented = presented(tls);
             presented.ifPresent(certificate -> session.setAttachment(PEER_CERTIFICATE, certificate, State.Connection));
@@ -124,14 +153,14 @@ public final class Transactions {
         });
     }
 
-    private static Optional<X509PeerCertificate> presented(SSLSession tls) {
+    private Optional<X509PeerCertificate> presented(SSLSession tls) {
         try {
             Certificate[] chain = tls.getPeerCertificates();
             List<X509Certificate> x509 = Arrays.stream(chain)
                     .filter(X509Certificate.class::isInstance)
                     .map(X509Certificate.class::cast)
                     .toList();
-            return x509.isEmpty() ? Optional.empty() : Optional.of(X509PeerCertificate.of(x509));
+            return x509.isEmpty() ? Optional.empty() : Optional.of(X509PeerCertificate.of(x509, revocation));
         } catch (SSLPeerUnverifiedException e) {
             // how the JDK says that the client presented none
             return Optional.empty();

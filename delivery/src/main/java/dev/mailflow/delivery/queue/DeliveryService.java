@@ -38,6 +38,7 @@ import dev.mailflow.delivery.DeliveryReport;
 import dev.mailflow.delivery.OutboundTransport;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
+import dev.mailflow.delivery.RecipientOutcome.Failed;
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.connector.OutboundConnector;
@@ -157,6 +158,32 @@ public final class DeliveryService {
         DeliveryState.first(clock.instant()).putOn(mail);
         queue(connector).enQueue(mail);
         running().ifPresent(now -> consume(connector, now.transport(), now.notifications(), now.blocking()));
+    }
+
+    /**
+     * Ends the mail for recipients whom no next hop can reach, and tells its sender.
+     *
+     * @param status RFC 3463, {@code 5.x.x}
+     * @param reason one sentence for people
+     * @throws MessagingException when the sender could not be told: the recipients must not be forgotten
+     */
+    public void fail(Mail mail, List<MailAddress> recipients, String status, String reason)
+            throws MessagingException {
+        Instant now = clock.instant();
+        DeliveryState state = DeliveryState.first(now);
+        Map<MailAddress, Failed> failed = new LinkedHashMap<>();
+        recipients.forEach(recipient ->
+                failed.put(recipient, new Failed(status, reason, Optional.empty(), Optional.empty())));
+        DeliveryAttempt outcome = new DeliveryAttempt(Map.of(), Map.of(), failed, false, now);
+        try {
+            running()
+                    .orElseThrow(() -> new MessagingException("delivery is stopped"))
+                    .notifications()
+                    .report(mail, state, outcome, RetrySchedule.DEFAULT);
+        } catch (IOException e) {
+            throw new MessagingException("the sender of " + mail.getName() + " could not be told", e);
+        }
+        new AttemptEvents("(none)", QueuedMail.reference(mail), 1).publish(outcome, state, now, events);
     }
 
     private synchronized Optional<Running> running() {

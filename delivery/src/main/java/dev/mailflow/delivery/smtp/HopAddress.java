@@ -6,6 +6,7 @@ import java.util.Optional;
 
 import dev.mailflow.delivery.HopUsed;
 import dev.mailflow.delivery.TlsUsed;
+import dev.mailflow.policy.connector.SmartHost;
 
 /**
  * Where to connect to.
@@ -14,11 +15,8 @@ import dev.mailflow.delivery.TlsUsed;
  */
 public record HopAddress(String host, InetAddress address, int port) {
 
-    /** SMTP with TLS from the first byte (RFC 8314). */
-    public static final int IMPLICIT_TLS_PORT = 465;
-
     public boolean implicitTls() {
-        return port == IMPLICIT_TLS_PORT;
+        return port == SmartHost.IMPLICIT_TLS_PORT;
     }
 
     /** This hop, reached without TLS or not at all. */

@@ -6,6 +6,7 @@ import java.security.KeyManagementException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
@@ -27,11 +28,17 @@ import org.apache.james.protocols.smtp.SMTPProtocol;
 import org.apache.james.smtpserver.ExtendedSMTPSession;
 import org.apache.james.smtpserver.netty.SMTPServer;
 import org.apache.james.smtpserver.netty.SmtpMetrics;
+import org.apache.james.util.concurrent.NamedThreadFactory;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 import dev.mailflow.policy.connection.IpRange;
 import dev.mailflow.policy.connection.IpRangeSet;
 import dev.mailflow.policy.event.MailFlowEvents;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.util.concurrent.EventExecutorGroup;
+import io.netty.util.concurrent.NonStickyEventExecutorGroup;
+import io.netty.util.concurrent.UnorderedThreadPoolEventExecutor;
 import nl.altindag.ssl.SSLFactory;
 import nl.altindag.ssl.util.PemUtils;
 
@@ -46,9 +53,14 @@ import nl.altindag.ssl.util.PemUtils;
  * <smtpserver>
  *   <proxies>192.0.2.1, 2001:db8::/64</proxies>   <!-- these must send a PROXY header, version 1 or 2 -->
  *   <proxyRequired>true</proxyRequired>           <!-- only these may connect; needs <proxies> -->
+ *   <maxExecutorCount>64</maxExecutorCount>       <!-- default: dialogues that may block at the same time -->
  * }</pre>
  */
 final class GatewaySmtpServer extends SMTPServer {
+    private static final Logger LOGGER = LoggerFactory.getLogger(GatewaySmtpServer.class);
+    private static final int DIALOGUE_THREADS = 64;
+    private static final int STOP_SECONDS = 5;
+
     private final SmtpMetrics metrics;
     private final FileSystem fileSystem;
     private final MailFlowEvents events;
@@ -56,6 +68,8 @@ final class GatewaySmtpServer extends SMTPServer {
     private Optional<SslConfig> tls = Optional.empty();
     private IpRangeSet proxies = IpRangeSet.empty();
     private Optional<SMTPProtocol> protocol = Optional.empty();
+    private int dialogueThreads = DIALOGUE_THREADS;
+    private Optional<EventExecutorGroup> dialogues = Optional.empty();
 
     GatewaySmtpServer(SmtpMetrics metrics, FileSystem fileSystem, MailFlowEvents events) {
         super(metrics);
@@ -68,6 +82,7 @@ final class GatewaySmtpServer extends SMTPServer {
     public void doConfigure(HierarchicalConfiguration<ImmutableNode> configuration) throws ConfigurationException {
         super.doConfigure(configuration);
         tls = Optional.of(SslConfig.parse(configuration));
+        dialogueThreads = configuration.getInt("maxExecutorCount", DIALOGUE_THREADS);
         proxies = IpRangeSet.of(proxies(configuration.getString("proxies", "")));
         if (proxyRequired && proxies.isEmpty()) {
             throw new ConfigurationException("smtpserver.xml, server '" + jmxName
@@ -84,15 +99,15 @@ final class GatewaySmtpServer extends SMTPServer {
                     .map(IpRange::parse)
                     .toList();
         } catch (IllegalArgumentException e) {
-            throw new ConfigurationException(
-                    "smtpserver.xml, server '" + jmxName + "', <proxies>: " + e.getMessage());
+            throw new ConfigurationException("smtpserver.xml, server '" + jmxName + "', <proxies>: " + e.getMessage());
         }
     }
 
     @Override
     protected void buildSSLContext() throws Exception {
         SslConfig config = tls.orElseThrow();
-        if (!config.useSSL() && !config.useStartTLS() || config.getClientAuth() == ClientAuth.NEED) {
+        boolean encrypted = config.useSSL() || config.useStartTLS();
+        if (!encrypted || config.getClientAuth() == ClientAuth.NEED) {
             super.buildSSLContext();
             return;
         }
@@ -136,11 +151,26 @@ final class GatewaySmtpServer extends SMTPServer {
     @Override
     protected void preInit() throws Exception {
         super.preInit();
+        // ordered for each connection, on whichever thread is free: a slow connection makes no other one wait for its
+        // thread
+        dialogues = Optional.of(new NonStickyEventExecutorGroup(new UnorderedThreadPoolEventExecutor(
+                dialogueThreads, NamedThreadFactory.withName(jmxName + "-dialogue"))));
         SMTPConfiguration configuration = new SMTPHandlerConfigurationDataImpl();
         protocol = Optional.of(new SMTPProtocol(getProtocolHandlerChain(), configuration) {
             @Override
             public ProtocolSession newSession(ProtocolTransport transport) {
                 return new ExtendedSMTPSession(configuration, transport);
+            }
+        });
+    }
+
+    @Override
+    protected void postDestroy() {
+        super.postDestroy();
+        dialogues.ifPresent(group -> {
+            if (!group.shutdownGracefully(0, STOP_SECONDS, TimeUnit.SECONDS)
+                    .awaitUninterruptibly(STOP_SECONDS, TimeUnit.SECONDS)) {
+                LOGGER.warn("event=stop-incomplete part=smtp reason=\"a dialogue still blocks\"");
             }
         });
     }
@@ -162,7 +192,7 @@ final class GatewaySmtpServer extends SMTPServer {
                 () -> Optional.ofNullable(getEncryption()),
                 getFrameHandlerFactory(),
                 this::createCoreHandler,
-                getExecutorGroup(),
+                dialogues.orElseThrow(),
                 events);
     }
 }

@@ -13,6 +13,7 @@ import org.apache.james.smtpserver.netty.SmtpMetrics;
 
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.handler.codec.haproxy.HAProxyCommand;
 import io.netty.handler.codec.haproxy.HAProxyMessage;
@@ -61,7 +62,8 @@ final class SmtpDialogue extends SMTPChannelInboundHandler {
             }
             StartTlsFramer.awaitTls(channel);
             channel.eventLoop().execute(() -> {
-                channel.writeAndFlush(Unpooled.wrappedBuffer(bytes));
+                channel.writeAndFlush(Unpooled.wrappedBuffer(bytes))
+                        .addListener(ChannelFutureListener.CLOSE_ON_FAILURE);
                 channel.pipeline()
                         .addFirst(
                                 HandlerConstants.SSL_HANDLER,

@@ -10,6 +10,7 @@ import java.security.cert.CertStore;
 import java.security.cert.CertificateParsingException;
 import java.security.cert.CollectionCertStoreParameters;
 import java.security.cert.PKIXBuilderParameters;
+import java.security.cert.PKIXCertPathBuilderResult;
 import java.security.cert.TrustAnchor;
 import java.security.cert.X509CertSelector;
 import java.security.cert.X509Certificate;
@@ -33,7 +34,8 @@ import com.google.common.collect.ImmutableSet;
 /**
  * PKIX validation (RFC 5280 section 6) of a presented chain, the same for what clients present to us and what next
  * hops do. The chain may be in any order after its leaf and hold certificates that are not needed, as real servers'
- * chains do. Names are not its business: see {@link CertificateNames}. Revocation is not asked yet.
+ * chains do. Names are not its business: see {@link CertificateNames}. Revocation is
+ * another question: see {@link Revocation}.
  *
  * <p>When it says no, the reason tells an administrator which certificate is at fault and how: expired, not yet valid,
  * self-signed, of an unknown authority, too weak, or not made for TLS.
@@ -77,10 +79,7 @@ public final class CertificatePaths {
         if (flaw.isPresent()) {
             return new TrustVerdict.Untrusted(flaw.get());
         }
-        // configured anchors that turned out to be none must not become the JDK's hundred
-        Set<X509Certificate> trusted = anchors.source().isEmpty() && anchors.isJdk()
-                ? JdkAnchors.CERTIFICATES
-                : Set.copyOf(anchors.certificates());
+        Set<X509Certificate> trusted = certificates(anchors);
         if (trusted.contains(leaf)) {
             // a certificate that is itself configured as an anchor needs no path
             return new TrustVerdict.Trusted();
@@ -105,6 +104,27 @@ public final class CertificatePaths {
         }
     }
 
+    /** The path by which {@link #validate} trusts a chain; empty when it does not, or needs none. */
+    static Optional<PKIXCertPathBuilderResult> path(List<X509Certificate> chain, TrustAnchors anchors, Instant now) {
+        Set<X509Certificate> trusted = certificates(anchors);
+        if (chain.isEmpty() || trusted.isEmpty() || trusted.contains(chain.get(0))) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.of((PKIXCertPathBuilderResult)
+                    CertPathBuilder.getInstance("PKIX").build(parameters(chain, trusted, now)));
+        } catch (GeneralSecurityException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** Configured anchors that turned out to be none must not become the JDK's hundred. */
+    private static Set<X509Certificate> certificates(TrustAnchors anchors) {
+        return anchors.source().isEmpty() && anchors.isJdk()
+                ? JdkAnchors.CERTIFICATES
+                : Set.copyOf(anchors.certificates());
+    }
+
     private static PKIXBuilderParameters parameters(
             List<X509Certificate> chain, Set<X509Certificate> trusted, Instant now) throws GeneralSecurityException {
         X509CertSelector leaf = new X509CertSelector();
@@ -115,8 +135,7 @@ public final class CertificatePaths {
         PKIXBuilderParameters parameters = new PKIXBuilderParameters(anchors, leaf);
         parameters.addCertStore(CertStore.getInstance("Collection", new CollectionCertStoreParameters(chain)));
         parameters.setDate(Date.from(now));
-        // The default asks for revocation through CRLs and fails hard without any. Revocation, as a checker that fails
-        // softly when nobody answers, belongs here.
+        // the default asks for revocation through CRLs and fails hard without any; who wants to know asks Revocation
         parameters.setRevocationEnabled(false);
         return parameters;
     }

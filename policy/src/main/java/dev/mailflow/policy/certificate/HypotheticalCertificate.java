@@ -39,4 +39,9 @@ public record HypotheticalCertificate(String name) implements PeerCertificate {
     public TrustVerdict trustedBy(TrustAnchors anchors, Instant now) {
         return new TrustVerdict.Trusted();
     }
+
+    @Override
+    public Optional<String> revokedUnder(TrustAnchors anchors, Instant now) {
+        return Optional.empty();
+    }
 }

@@ -21,4 +21,10 @@ public interface PeerCertificate {
 
     /** Whether a PKIX path leads from it to one of the anchors at that time. */
     TrustVerdict trustedBy(TrustAnchors anchors, Instant now);
+
+    /**
+     * Why a certificate that these anchors vouch for must not be believed any more; empty when it may, or when nobody can
+     * be asked. May wait for an answer from the network.
+     */
+    Optional<String> revokedUnder(TrustAnchors anchors, Instant now);
 }

@@ -24,6 +24,7 @@ public final class X509PeerCertificate implements PeerCertificate {
     private final CertificateNames names;
     private final CertificatePin certificatePin;
     private final CertificatePin publicKeyPin;
+    private final Optional<Revocation> revocation;
     private final Map<TrustAnchors, DatedVerdict> verdicts = new ConcurrentHashMap<>();
 
     private record DatedVerdict(TrustVerdict verdict, Instant at) {
@@ -32,8 +33,10 @@ public final class X509PeerCertificate implements PeerCertificate {
         }
     }
 
-    private X509PeerCertificate(List<X509Certificate> chain) throws CertificateEncodingException {
+    private X509PeerCertificate(List<X509Certificate> chain, Optional<Revocation> revocation)
+            throws CertificateEncodingException {
         this.chain = List.copyOf(chain);
+        this.revocation = revocation;
         X509Certificate leaf = chain.get(0);
         this.names = CertificateNames.of(leaf);
         this.certificatePin = sha256(leaf.getEncoded());
@@ -47,11 +50,25 @@ public final class X509PeerCertificate implements PeerCertificate {
      * @throws IllegalArgumentException when the chain is empty or its leaf cannot be encoded
      */
     public static X509PeerCertificate of(List<X509Certificate> chain) {
+        return of(chain, Optional.empty());
+    }
+
+    /**
+     * As {@link #of(List)}, with somebody to ask whether it was revoked.
+     *
+     * @param chain as presented, leaf first
+     * @throws IllegalArgumentException when the chain is empty or its leaf cannot be encoded
+     */
+    public static X509PeerCertificate of(List<X509Certificate> chain, Revocation revocation) {
+        return of(chain, Optional.of(revocation));
+    }
+
+    private static X509PeerCertificate of(List<X509Certificate> chain, Optional<Revocation> revocation) {
         if (chain.isEmpty()) {
             throw new IllegalArgumentException("found no certificate, expected the leaf of a presented chain");
         }
         try {
-            return new X509PeerCertificate(chain);
+            return new X509PeerCertificate(chain, revocation);
         } catch (CertificateEncodingException e) {
             throw new IllegalArgumentException("the presented certificate cannot be encoded", e);
         }
@@ -96,6 +113,11 @@ public final class X509PeerCertificate implements PeerCertificate {
                                         CertificatePaths.validate(chain, anchors, CertificatePaths.Side.CLIENT, now),
                                         now))
                 .verdict();
+    }
+
+    @Override
+    public Optional<String> revokedUnder(TrustAnchors anchors, Instant now) {
+        return revocation.flatMap(asked -> asked.objectionTo(chain, anchors, now));
     }
 
     @Override

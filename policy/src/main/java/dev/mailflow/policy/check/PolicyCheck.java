@@ -52,6 +52,7 @@ public final class PolicyCheck {
         check.inboundConnectors();
         check.outboundConnectors();
         check.acceptedDomains();
+        new AddressRewriteCheck(policy, check.problems::add).run();
         return check.problems.stream()
                 .sorted(Comparator.comparing(
                                 (PolicyProblem problem) -> problem.location().file())

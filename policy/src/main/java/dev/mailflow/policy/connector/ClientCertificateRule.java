@@ -67,7 +67,8 @@ public record ClientCertificateRule(
         return new ClientCertificateRule(Optional.empty(), Trust.PINNED, TrustAnchors.jdk(), pins);
     }
 
-    /** Why the certificate is not acceptable; empty when it is. Costs a PKIX validation only when the name is right. */
+    /** Why the certificate is not acceptable; empty when it is. Costs a PKIX validation, and
+     * perhaps a question to its authority whether it was revoked, only when the name is right. */
     public Optional<String> objectionTo(PeerCertificate certificate, Instant now) {
         if (name.isPresent() && !certificate.names().satisfy(name.get())) {
             return Optional.of("the client's certificate is for " + certificate.names() + ", not for " + name.get());
@@ -83,7 +84,9 @@ public record ClientCertificateRule(
                             + ") is not pinned");
             case CA -> certificate.trustedBy(trustAnchors, now) instanceof TrustVerdict.Untrusted untrusted
                     ? Optional.of("the client's certificate is not trusted: " + untrusted.reason())
-                    : Optional.empty();
+                    : certificate
+                            .revokedUnder(trustAnchors, now)
+                            .map(reason -> "the client's certificate is not trusted: " + reason);
         };
     }
 

@@ -9,7 +9,7 @@ import org.slf4j.LoggerFactory;
 /**
  * One line per event on the logger {@code mailflow.event}: {@code event=delivered mail=… connector=… reply="250 ok"}.
  * Values with spaces, quotes or control characters are quoted and escaped, so that nothing a stranger puts into an
- * address or a reply can forge a line or a field. Deferred and failed are WARN, the
+ * address or a reply can forge a line or a field. Deferred, failed and not rewritten are WARN, the
  * rest is INFO.
  */
 final class EventLog implements MailFlowEvents.Sink {
@@ -18,7 +18,9 @@ final class EventLog implements MailFlowEvents.Sink {
 
     @Override
     public void accept(MailFlowEvent event) {
-        if (event instanceof MailFlowEvent.Deferred || event instanceof MailFlowEvent.Failed) {
+        if (event instanceof MailFlowEvent.Deferred
+                || event instanceof MailFlowEvent.Failed
+                || event instanceof MailFlowEvent.NotRewritten) {
             LOGGER.warn("{}", line(event.fields()));
         } else if (LOGGER.isInfoEnabled()) {
             LOGGER.info("{}", line(event.fields()));

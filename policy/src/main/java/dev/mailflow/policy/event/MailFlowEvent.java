@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * Something that happened to one message at one stage. An event names its stage, the message and whatever explains the
@@ -148,6 +149,77 @@ public sealed interface MailFlowEvent {
             fields.put("direction", direction);
             fields.put("removed", String.join(",", removed));
             fields.put("renamed", String.join(",", renamed));
+            return fields;
+        }
+    }
+
+    /**
+     * Addresses of a mail were rewritten; once per mail and direction.
+     *
+     * @param direction {@code outbound} or {@code inbound}
+     * @param changes envelope first, then header fields in order
+     * @param removedSignatures DKIM signatures that no longer held: {@code d=domain (field)}
+     */
+    record Rewritten(MessageRef message, String direction, List<Change> changes, List<String> removedSignatures)
+            implements MailFlowEvent {
+
+        /**
+         * One address.
+         *
+         * @param where {@code envelope-from}, {@code envelope-to} or a field's name
+         * @param entry the entry that won
+         */
+        public record Change(String where, String before, String after, String entry) {
+            @Override
+            public String toString() {
+                return where + ": " + before + " -> " + after + " by " + entry;
+            }
+        }
+
+        private static final int SHOWN = 20;
+
+        public Rewritten {
+            changes = List.copyOf(changes);
+            removedSignatures = List.copyOf(removedSignatures);
+        }
+
+        @Override
+        public String kind() {
+            return "rewritten";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("direction", direction);
+            fields.put("count", changes.size());
+            fields.put(
+                    "changes",
+                    changes.stream().limit(SHOWN).map(Change::toString).collect(Collectors.joining("; "))
+                            + (changes.size() > SHOWN ? "; and " + (changes.size() - SHOWN) + " more" : ""));
+            if (!removedSignatures.isEmpty()) {
+                fields.put("removed-signatures", String.join(", ", removedSignatures));
+            }
+            return fields;
+        }
+    }
+
+    /**
+     * A header field does not follow the grammar of addresses and was left byte for byte, though it may hold addresses
+     * that should have been rewritten.
+     */
+    record NotRewritten(MessageRef message, String direction, String field, String reason) implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "not-rewritten";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("direction", direction);
+            fields.put("field", field);
+            fields.put("reason", reason);
             return fields;
         }
     }

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
@@ -49,16 +50,13 @@ public final class Explainer {
     }
 
     private Explanation fromUser(HypotheticalMessage message) {
-        List<Explanation.Recipient> recipients = message.recipients().stream()
-                .map(recipient -> judge(message, recipient, true))
-                .toList();
-        return explanation(
+        return judged(
                 message,
                 Origin.INTERNAL,
                 Optional.empty(),
                 ConnectionVerdict.Kind.NONE,
                 Map.of(),
-                recipients,
+                true,
                 List.of("from an authenticated user"));
     }
 
@@ -95,21 +93,45 @@ public final class Explainer {
                     refusal.reason(),
                     reasons);
         }
-        List<Explanation.Recipient> recipients = message.recipients().stream()
-                .map(recipient -> judge(message, recipient, attribution.mayRelay()))
-                .toList();
         Map<String, Optional<String>> headers = new LinkedHashMap<>();
         headers.put(
                 InboundFacts.VERDICT_HEADER,
                 Optional.of(InboundFacts.verdictHeader(session.clientIp(), verdict.kind())));
-        return explanation(
+        return judged(
                 message,
                 attribution.origin(),
                 attribution.connectorName(),
                 verdict.kind(),
                 headers,
-                recipients,
+                attribution.mayRelay(),
                 reasons);
+    }
+
+    /** What becomes of a message that is not refused as a whole. */
+    private Explanation judged(
+            HypotheticalMessage message,
+            Origin origin,
+            Optional<String> connector,
+            ConnectionVerdict.Kind verdict,
+            Map<String, Optional<String>> marks,
+            boolean mayRelay,
+            List<String> reasons) {
+        DryRewriting rewriting = new DryRewriting(policy, message, origin);
+        List<Explanation.Recipient> recipients = message.recipients().stream()
+                .map(recipient -> judge(message, rewriting, recipient, mayRelay))
+                .toList();
+        boolean leaves = recipients.stream().anyMatch(recipient -> recipient.action() == Action.RELAY);
+        Map<String, Optional<String>> headers = new LinkedHashMap<>(marks);
+        headers.putAll(rewriting.headers(leaves));
+        return explanation(
+                leaves ? rewriting.senderOutside() : message.sender(),
+                origin,
+                connector,
+                verdict,
+                headers,
+                recipients,
+                Stream.concat(reasons.stream(), rewriting.reasons(leaves).stream())
+                        .toList());
     }
 
     private Explanation refused(
@@ -121,14 +143,19 @@ public final class Explainer {
             String reason,
             List<String> reasons) {
         List<Explanation.Recipient> recipients = message.recipients().stream()
-                .map(recipient ->
-                        stays(recipient, location(message, recipient), Action.REJECT, Optional.of(reply), reason))
+                .map(recipient -> stays(
+                        recipient,
+                        recipient,
+                        location(message, recipient, recipient),
+                        Action.REJECT,
+                        Optional.of(reply),
+                        reason))
                 .toList();
-        return explanation(message, origin, connector, verdict, Map.of(), recipients, reasons);
+        return explanation(message.sender(), origin, connector, verdict, Map.of(), recipients, reasons);
     }
 
     private Explanation explanation(
-            HypotheticalMessage message,
+            Optional<MailAddress> envelopeFrom,
             Origin origin,
             Optional<String> connector,
             ConnectionVerdict.Kind verdict,
@@ -141,33 +168,41 @@ public final class Explainer {
                 origin,
                 connector,
                 verdict,
-                message.sender(),
+                envelopeFrom,
                 headers,
                 List.of(),
                 recipients,
                 reasons);
     }
 
-    private Explanation.Recipient judge(HypotheticalMessage message, MailAddress recipient, boolean mayRelay) {
-        Mailbox mailbox = message.unknown().contains(recipient) ? Mailbox.UNKNOWN : Mailbox.LOCAL;
+    private Explanation.Recipient judge(
+            HypotheticalMessage message, DryRewriting rewriting, MailAddress original, boolean mayRelay) {
+        MailAddress recipient = rewriting.recipient(original);
+        String why = rewriting.recipientReason(original);
+        Mailbox mailbox = isUnknown(message, original, recipient) ? Mailbox.UNKNOWN : Mailbox.LOCAL;
         RecipientAdmission admission =
                 RecipientAdmission.decide(policy.acceptedDomains(), mayRelay, recipient.getDomain(), mailbox);
-        Location location = location(message, recipient);
+        Location location = location(message, original, recipient);
         if (admission instanceof RecipientAdmission.Reject reject) {
-            return stays(recipient, location, Action.REJECT, Optional.of(reject.reply()), reject.reason());
+            return stays(
+                    original, recipient, location, Action.REJECT, Optional.of(reject.reply()), why + reject.reason());
         }
         if (admission instanceof RecipientAdmission.DeliverLocal local) {
-            return stays(recipient, location, Action.DELIVER_LOCAL, Optional.empty(), local.reason());
+            return stays(original, recipient, location, Action.DELIVER_LOCAL, Optional.empty(), why + local.reason());
         }
-        return leaves(message, recipient, location, admission.reason());
+        return leaves(rewriting.senderOutside(), original, recipient, location, why + admission.reason());
     }
 
-    private Location location(HypotheticalMessage message, MailAddress recipient) {
+    private static boolean isUnknown(HypotheticalMessage message, MailAddress original, MailAddress rewritten) {
+        return message.unknown().contains(original) || message.unknown().contains(rewritten);
+    }
+
+    private Location location(HypotheticalMessage message, MailAddress original, MailAddress recipient) {
         return policy.acceptedDomains()
                 .find(recipient.getDomain())
                 .map(domain -> switch (domain.type()) {
                     case EXTERNAL_RELAY -> Location.REMOTE;
-                    case AUTHORITATIVE, INTERNAL_RELAY -> message.unknown().contains(recipient)
+                    case AUTHORITATIVE, INTERNAL_RELAY -> isUnknown(message, original, recipient)
                             ? Location.UNKNOWN
                             : Location.LOCAL;
                 })
@@ -175,10 +210,15 @@ public final class Explainer {
     }
 
     private static Explanation.Recipient stays(
-            MailAddress recipient, Location location, Action action, Optional<SmtpReply> reply, String reason) {
+            MailAddress original,
+            MailAddress rewritten,
+            Location location,
+            Action action,
+            Optional<SmtpReply> reply,
+            String reason) {
         return new Explanation.Recipient(
-                recipient,
-                recipient,
+                original,
+                rewritten,
                 location,
                 Optional.empty(),
                 List.of(),
@@ -190,12 +230,12 @@ public final class Explainer {
     }
 
     private Explanation.Recipient leaves(
-            HypotheticalMessage message, MailAddress recipient, Location location, String why) {
-        Route route = policy.outboundConnectors().choose(message.sender(), recipient.getDomain());
+            Optional<MailAddress> sender, MailAddress original, MailAddress recipient, Location location, String why) {
+        Route route = policy.outboundConnectors().choose(sender, recipient.getDomain());
         Optional<OutboundConnector> connector =
                 route instanceof Route.Via via ? Optional.of(via.connector()) : Optional.empty();
         return new Explanation.Recipient(
-                recipient,
+                original,
                 recipient,
                 location,
                 connector.map(OutboundConnector::name),

@@ -21,6 +21,7 @@ import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.domain.AcceptedDomain;
 import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.domain.SenderPattern;
+import dev.mailflow.policy.rewrite.RewriteSide;
 
 /**
  * The elements and attributes of {@code mailflow.xml}, each listed once. {@code mailflow.xsd} says the same for
@@ -130,16 +131,15 @@ final class Grammar {
     static final ElementRule<Void> OUTBOUND_CONNECTORS =
             ElementRule.of("outboundConnectors").holding(any(OUTBOUND_CONNECTOR));
 
-    static final ElementRule<Void> ADDRESS_REWRITE = ElementRule.of("addressRewrite")
-            .holding(
-                    any(ElementRule.of(
-                            "entry",
-                            required("internal", Values.REWRITE),
-                            required("external", Values.REWRITE),
-                            optional("outboundOnly", Values.BOOLEAN),
-                            optional("exceptions", Values.DOMAIN_NOT_ALL.list()),
-                            ENABLED)),
-                    any(ElementRule.of("entriesFile", Values.FILE, ENABLED)));
+    static final Attribute<RewriteSide> INTERNAL = required("internal", Values.REWRITE);
+    static final Attribute<RewriteSide> EXTERNAL = required("external", Values.REWRITE);
+    static final Attribute<Boolean> OUTBOUND_ONLY = optional("outboundOnly", Values.BOOLEAN);
+    static final Attribute<List<DomainPattern>> EXCEPTIONS = optional("exceptions", Values.DOMAIN_NOT_ALL.list());
+    static final ElementRule<Void> REWRITE_ENTRY =
+            ElementRule.of("entry", INTERNAL, EXTERNAL, OUTBOUND_ONLY, EXCEPTIONS, ENABLED);
+    static final ElementRule<FileUrl> ENTRIES_FILE = ElementRule.of("entriesFile", Values.FILE, ENABLED);
+    static final ElementRule<Void> ADDRESS_REWRITE =
+            ElementRule.of("addressRewrite").holding(any(REWRITE_ENTRY), any(ENTRIES_FILE));
 
     static final ElementRule<FileUrl> SCRIPT = ElementRule.of("script", Values.FILE);
     static final ElementRule<String> SIEVE = ElementRule.of("sieve", Values.SCRIPT);
@@ -189,5 +189,5 @@ final class Grammar {
                     maybe(HYBRID));
 
     /** Sections whose meaning this version does not carry out, so that a policy must not have them. */
-    static final List<ElementRule<Void>> NOT_YET_SUPPORTED = List.of(ADDRESS_REWRITE, TRANSPORT_RULES, HYBRID);
+    static final List<ElementRule<Void>> NOT_YET_SUPPORTED = List.of(TRANSPORT_RULES, HYBRID);
 }

@@ -13,6 +13,7 @@ import dev.mailflow.policy.connection.ConnectionFilter;
 import dev.mailflow.policy.connector.InboundConnectors;
 import dev.mailflow.policy.connector.OutboundConnectors;
 import dev.mailflow.policy.domain.AcceptedDomains;
+import dev.mailflow.policy.rewrite.AddressRewriteTable;
 
 /**
  * Reads {@code mailflow.xml} and every file it names into a {@link MailFlowPolicy}, strictly: what is not understood is
@@ -82,6 +83,9 @@ public final class MailFlowXmlReader {
         OutboundConnectors outbound = root.one(Grammar.OUTBOUND_CONNECTORS)
                 .map(new OutboundSection(reading)::map)
                 .orElse(OutboundConnectors.none());
+        AddressRewriteTable rewrite = root.one(Grammar.ADDRESS_REWRITE)
+                .map(new AddressRewriteSection(reading)::map)
+                .orElseGet(AddressRewriteTable::none);
         return new MailFlowPolicy(
                 reading.files().version(),
                 source.toString(),
@@ -89,6 +93,7 @@ public final class MailFlowXmlReader {
                 acceptedDomains,
                 connectionFilter,
                 inbound,
-                outbound);
+                outbound,
+                rewrite);
     }
 }

@@ -24,6 +24,7 @@ import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.domain.AcceptedDomain;
 import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.domain.SenderPattern;
+import dev.mailflow.policy.rewrite.RewriteSide;
 
 /** The kinds of value that {@code mailflow.xml} knows. */
 final class Values {
@@ -31,7 +32,6 @@ final class Values {
     private static final Pattern DURATION_SYNTAX = Pattern.compile("(\\d{1,9})([smhd])");
     private static final Pattern PORT_SUFFIX = Pattern.compile("(.*):(\\d{1,5})");
     private static final Pattern IPV4_SHAPE = Pattern.compile("[0-9.]+");
-    private static final Pattern REWRITE_SIDE = Pattern.compile("[^\\s@]+@[^\\s@*]+");
     private static final Duration LONGEST = Duration.ofDays(3650);
     private static final int LARGEST_COUNT = 1_000_000;
     private static final int LARGEST_PORT = 65_535;
@@ -87,12 +87,12 @@ final class Values {
     static final ValueType<SenderPattern> SENDER = ValueType.of(
             "a mailbox ('joe@contoso.com'), '*@contoso.com', a domain, '*.contoso.com' or '*'", SenderPattern::parse);
 
-    static final ValueType<String> REWRITE =
+    static final ValueType<RewriteSide> REWRITE =
             ValueType.of("a mailbox ('joe@contoso.com') or a domain ('contoso.com', '*.contoso.com')", text -> {
-                if (!REWRITE_SIDE.matcher(text).matches()) {
-                    DOMAIN_NOT_ALL.parser().parse(text);
+                if (text.equals("*")) {
+                    throw new ValueType.Hint("'*' is not allowed here");
                 }
-                return text;
+                return RewriteSide.parse(text);
             });
 
     static final ValueType<IpRange> IP_RANGE = ValueType.of(

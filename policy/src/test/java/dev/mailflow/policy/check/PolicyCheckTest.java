@@ -56,6 +56,47 @@ class PolicyCheckTest {
                         "<connectionFilter><block except='198.51.100.1'>192.0.2.0/24</block></connectionFilter>",
                         "warning: except 198.51.100.1 carves nothing out of 192.0.2.0/24: they do not overlap"),
                 Arguments.of(
+                        rewrite("<entry internal='joe@x.com' external='joe@y.com'/>"),
+                        "error: rewriting entry joe@x.com <-> joe@y.com rewrites addresses of other people: x.com is not an"
+                                + " accepted domain, expected an authoritative accepted domain"),
+                Arguments.of(
+                        rewrite("<entry internal='relay.com' external='y.com'/>"),
+                        "error: rewriting entry relay.com <-> y.com rewrites addresses of other people: relay.com is"
+                                + " accepted as externalRelay, expected an authoritative accepted domain"),
+                Arguments.of(
+                        rewrite("<entry internal='a@ours.com' external='A@ours.com'/>"),
+                        "warning: rewriting entry a@ours.com <-> A@ours.com can never win: both sides are the same;"
+                                + " remove it"),
+                Arguments.of(
+                        rewrite("<entry internal='a@ours.com' external='b@y.com'/><entry internal='a@ours.com'"
+                                + " external='c@y.com'/>"),
+                        "warning: rewriting entry a@ours.com <-> c@y.com never wins outbound: the entry at mailflow.xml:2"
+                                + " says what becomes of a@ours.com; expected one entry for each internal side"),
+                Arguments.of(
+                        rewrite("<entry internal='a@ours.com' external='c@y.com'/><entry internal='b@ours.com'"
+                                + " external='c@y.com'/>"),
+                        "error: rewriting entry b@ours.com <-> c@y.com can never win inbound: mail for c@y.com goes to"
+                                + " a@ours.com by the entry at mailflow.xml:2, replies to b@ours.com too; expected each"
+                                + " external side in one entry, or outboundOnly=\"true\""),
+                Arguments.of(
+                        rewrite("<entry internal='*.ours.com' external='y.com' exceptions='z.com'/>"),
+                        "warning: rewriting entry *.ours.com -> y.com: exception z.com matches nothing: it is not in"
+                                + " *.ours.com; remove it"),
+                Arguments.of(
+                        rewrite("<entry internal='*.ours.com' external='y.com' exceptions='*.ours.com'/>"),
+                        "warning: rewriting entry *.ours.com -> y.com: exception *.ours.com leaves nothing of *.ours.com:"
+                                + " the entry can never win"),
+                Arguments.of(
+                        rewrite("<entry internal='a@ours.com' external='b@y.com' exceptions='ours.com'/>"),
+                        "warning: rewriting entry a@ours.com <-> b@y.com: exception ours.com matches nothing: a mailbox has"
+                                + " no exceptions; remove it"),
+                Arguments.of(
+                        rewrite("<entry internal='*.ours.com' external='y.com'/><entry internal='a@ours.com'"
+                                + " external='b@y.com'/>"),
+                        "warning: rewriting entry a@ours.com <-> b@y.com: alias b@y.com may be a duplicate, for rewriting"
+                                + " entry *.ours.com -> y.com at mailflow.xml:2 makes the same of mailboxes with that name"
+                                + " in *.ours.com; local parts must be unique over all of them"),
+                Arguments.of(
                         "<acceptedDomains><domain type='internalRelay'>x.com</domain></acceptedDomains>",
                         "warning: internalRelay domain x.com has no connector of its own: its mail goes to its MX by"
                                 + " connector 'internet', which loops if the MX is this gateway; add an outbound"
@@ -140,5 +181,12 @@ class PolicyCheckTest {
                                 </outboundConnectors>"""),
                         PolicyXml.NOW))
                 .isEmpty();
+    }
+
+    private static String rewrite(String entries) {
+        return "<acceptedDomains><domain>ours.com</domain><domain type='externalRelay'>relay.com</domain></acceptedDomains>"
+                + "<outboundConnectors><outboundConnector name='r' type='partner'><recipientDomain>relay.com"
+                + "</recipientDomain><smartHost>127.0.0.1</smartHost><tls level='none'/></outboundConnector>"
+                + "</outboundConnectors><addressRewrite>" + entries + "</addressRewrite>";
     }
 }

@@ -195,4 +195,77 @@ class ExplainerTest {
             throw new IllegalArgumentException(e);
         }
     }
+
+    private static final MailFlowPolicy REWRITING = PolicyXml.policy(
+            """
+            <acceptedDomains><domain>contoso.com</domain></acceptedDomains>
+            <addressRewrite>
+              <entry internal="joe@contoso.com" external="support@northwind.com"/>
+              <entry internal="*.contoso.com" external="contoso.com"/>
+            </addressRewrite>""");
+
+    private static JsonNode explainRewriting(
+            String from, Optional<ClientSession> session, List<HypotheticalMessage.HeaderField> header, String to) {
+        return new Explainer(REWRITING, PolicyXml.NOW)
+                .explain(new HypotheticalMessage(
+                        Optional.of(address(from)), List.of(address(to)), session, header, Set.of()))
+                .toJson();
+    }
+
+    @Test
+    void explainShouldShowOutboundRewritingOfEnvelopeAndHeaders() {
+        JsonNode json = explainRewriting(
+                "joe@contoso.com",
+                Optional.empty(),
+                List.of(
+                        new HypotheticalMessage.HeaderField("From", "Jörg <joe@contoso.com>"),
+                        new HypotheticalMessage.HeaderField("DKIM-Signature", "d=contoso.com; h=from"),
+                        new HypotheticalMessage.HeaderField("Sender", "joe"),
+                        new HypotheticalMessage.HeaderField("Cc", "ann@x.contoso.com")),
+                "e@example.org");
+
+        assertThat(json.get("envelopeFrom").asText()).isEqualTo("support@northwind.com");
+        assertThat(json.at("/headers/From").asText()).isEqualTo("Jörg <support@northwind.com>");
+        assertThat(json.at("/headers/Cc").asText()).isEqualTo("ann@contoso.com");
+        assertThat(json.at("/headers/DKIM-Signature").isNull()).isTrue();
+        assertThat(json.at("/recipients/0/rewritten").asText()).isEqualTo("e@example.org");
+        assertThat(json.get("reasons"))
+                .extracting(JsonNode::asText)
+                .contains(
+                        "envelope sender joe@contoso.com is rewritten to support@northwind.com by entry joe@contoso.com <->"
+                                + " support@northwind.com (mailflow.xml:4)",
+                        "header Cc: ann@x.contoso.com is rewritten to ann@contoso.com by entry *.contoso.com -> contoso.com"
+                                + " (mailflow.xml:5)",
+                        "header Sender is left as it is: found text that is no address at byte 14 of the field",
+                        "header DKIM-Signature of contoso.com is removed: it covered from");
+    }
+
+    @Test
+    void explainShouldKeepInternalAddressesOfMailThatStays() {
+        JsonNode json = explainRewriting(
+                "joe@contoso.com",
+                Optional.empty(),
+                List.of(new HypotheticalMessage.HeaderField("From", "joe@contoso.com")),
+                "ann@contoso.com");
+
+        assertThat(json.get("envelopeFrom").asText()).isEqualTo("joe@contoso.com");
+        assertThat(json.get("headers")).isEmpty();
+    }
+
+    @Test
+    void explainShouldValidateTheRecipientAfterInboundRewriting() {
+        JsonNode json = explainRewriting(
+                "e@example.org",
+                Optional.of(ClientSession.from(IpAddress.parse("203.0.113.1"))),
+                List.of(new HypotheticalMessage.HeaderField("To", "Help <support@northwind.com>")),
+                "support@northwind.com");
+
+        assertThat(json.get("decision").asText()).isEqualTo("accept");
+        assertThat(json.at("/recipients/0/original").asText()).isEqualTo("support@northwind.com");
+        assertThat(json.at("/recipients/0/rewritten").asText()).isEqualTo("joe@contoso.com");
+        assertThat(json.at("/recipients/0/action").asText()).isEqualTo("deliverLocal");
+        assertThat(json.at("/recipients/0/reason").asText()).contains("joe@contoso.com <-> support@northwind.com");
+        assertThat(json.at("/headers/To").asText()).isEqualTo("Help <joe@contoso.com>");
+        assertThat(json.get("envelopeFrom").asText()).isEqualTo("e@example.org");
+    }
 }

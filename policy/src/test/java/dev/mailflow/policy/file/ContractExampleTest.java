@@ -33,6 +33,8 @@ import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.domain.AcceptedDomain;
 import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.domain.SenderPattern;
+import dev.mailflow.policy.rewrite.AddressRewriteTable;
+import dev.mailflow.policy.rewrite.Direction;
 
 /** The example of the policy-file contract, from file to decision. */
 class ContractExampleTest {
@@ -62,7 +64,6 @@ class ContractExampleTest {
                 .satisfiesExactly(
                         problem -> assertThat(problem).startsWith("mailflow.xml:59: error: attribute mtaSts of <tls>"),
                         problem -> assertThat(problem).startsWith("mailflow.xml:59: error: attribute dane of <tls>"),
-                        problem -> assertThat(problem).startsWith("mailflow.xml:65: error: section <addressRewrite>"),
                         problem -> assertThat(problem).startsWith("mailflow.xml:72: error: section <transportRules>"),
                         problem -> assertThat(problem).startsWith("mailflow.xml:80: error: section <hybrid>"))
                 .allSatisfy(problem -> assertThat(problem).contains("not yet supported"));
@@ -179,13 +180,28 @@ class ContractExampleTest {
     }
 
     @Test
+    void addressRewriteShouldBeThatOfTheExampleAndItsFile() {
+        AddressRewriteTable table = supported().addressRewrite();
+
+        assertThat(table.size()).isEqualTo(5);
+        assertThat(table.rewrite("joe", "contoso.com", Direction.OUTBOUND).after())
+                .isEqualTo("support@northwind.com");
+        assertThat(table.rewrite("ann", "sales.contoso.com", Direction.OUTBOUND).after())
+                .isEqualTo("ann@contoso.com");
+        assertThat(table.rewrite("ann", "legal.contoso.com", Direction.OUTBOUND).after())
+                .isEqualTo("ann@legal.contoso.com");
+        assertThat(table.rewrite("help", "northwind.com", Direction.INBOUND).reason())
+                .endsWith("by entry sue@contoso.com <-> help@northwind.com (rewrite.csv:2)");
+    }
+
+    @Test
     void readingShouldNameEveryFileItDependsOn() {
         PolicyReading reading = directory.read(PolicyDirectory.supportedExample());
 
         assertThat(reading.files())
                 .extracting(file -> file.getFileName().toString())
                 .containsExactlyInAnyOrder(
-                        "mailflow.xml", "allow.txt", "block.txt", "ca.pem", "gateway.p12", "dlp.secret");
+                        "mailflow.xml", "allow.txt", "block.txt", "ca.pem", "gateway.p12", "dlp.secret", "rewrite.csv");
     }
 
     @Test

@@ -264,12 +264,26 @@ class MailFlowXmlReaderTest {
                         </acceptedDomains>
                         """),
                 MarkedDocument.of(
-                        "sections of later versions",
+                        "address rewriting",
                         """
-                        <addressRewrite>                       <!--! section <addressRewrite> is not yet supported -->
+                        <addressRewrite>
                           <entry internal="a.example"/>        <!--! without attribute external -->
                           <entry internal="*" external="b"/>   <!--! '*' is not allowed here -->
+                          <entry internal="a@*.example" external="b@c.example"/> <!--! found 'a@*.example', expected a mailbox -->
+                          <entry internal="a b@c.example" external="b@c.example"/> <!--! found 'a b@c.example', expected a mailbox -->
+                          <entry internal="a.example" external="*.b.example"/> <!--! an external side never has a wildcard -->
+                          <entry internal="j@a.example" external="b.example"/> <!--! expected a mailbox as external -->
+                          <entry internal="a.example" external="j@b.example"/> <!--! expected a domain as external -->
+                          <entry internal="*.a.example" external="a.example" outboundOnly="false"/> <!--! outboundOnly 'false', expected 'true' -->
+                          <entry internal="*.${env:DOMAIN}" external="a.example" outboundOnly="false"/> <!--! found internal the value of *.${env:DOMAIN} with -->
+                          <entry internal="a.example" external="b.example" exceptions="*"/> <!--! '*' is not allowed here -->
+                          <entriesFile>file://conf/none.csv</entriesFile> <!--! there is no such file; expected a CSV file with the columns internal,external,outboundOnly,exceptions -->
+                          <entriesFile enabled="false">file://conf/none.csv</entriesFile>
                         </addressRewrite>
+                        """),
+                MarkedDocument.of(
+                        "sections of later versions",
+                        """
                         <transportRules>                       <!--! section <transportRules> is not yet supported -->
                           <rule name="a"/>                     <!--! neither <script> nor <sieve> -->
                           <rule name="b" mode="on">            <!--! found 'on', expected enforce, audit or off || both <script> and <sieve> -->

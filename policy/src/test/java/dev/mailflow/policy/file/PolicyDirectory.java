@@ -45,6 +45,10 @@ final class PolicyDirectory {
         write("allow.txt", "192.0.2.77 # one\n\n# none\n2001:db8:77::/48\n");
         write("block.txt", "203.0.113.200-203.0.113.201\n");
         write("dlp.secret", "of-the-file\n");
+        write(
+                "rewrite.csv",
+                "internal,external,outboundOnly,exceptions\nsue@contoso.com,help@northwind.com\n"
+                        + "*.eu.contoso.com,contoso.com,true,\"it.eu.contoso.com, hr.eu.contoso.com\"\n");
         TestCertificates.writePem(path.resolve("ca.pem"), AUTHORITY.certificate());
         GATEWAY.writePkcs12(path.resolve("gateway.p12"), "gateway");
         return this;
@@ -95,7 +99,7 @@ final class PolicyDirectory {
     /** The example without what this version refuses. */
     static String supportedExample() {
         return contractExample()
-                .replaceAll("(?s)<addressRewrite>.*</hybrid>", "")
+                .replaceAll("(?s)<transportRules>.*</hybrid>", "")
                 .replace(" mtaSts=\"true\" dane=\"true\"", "");
     }
 

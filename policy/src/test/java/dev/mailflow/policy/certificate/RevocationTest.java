@@ -1,0 +1,118 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.policy.certificate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+import com.sun.net.httpserver.HttpServer;
+
+import dev.mailflow.policy.connector.ClientCertificateRule;
+import dev.mailflow.policy.domain.DomainPattern;
+import dev.mailflow.policy.testing.TestCertificates;
+import dev.mailflow.policy.testing.TestCertificates.Issued;
+
+class RevocationTest {
+    private final TestCertificates.Authority ca = TestCertificates.authority("Revoking CA");
+    private final TrustAnchors anchors = new TrustAnchors(Optional.of("file://ca.pem"), List.of(ca.certificate()));
+    private final AtomicInteger asked = new AtomicInteger();
+    private final CountDownLatch never = new CountDownLatch(1);
+    private final ExecutorService threads = Executors.newCachedThreadPool();
+    private final Revocation revocation = new Revocation(threads, Duration.ofSeconds(2));
+
+    private byte[] list = {};
+    private HttpServer server;
+    private String url;
+
+    @BeforeEach
+    void start() throws Exception {
+        server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        server.setExecutor(threads);
+        server.createContext("/", exchange -> {
+            asked.incrementAndGet();
+            if (exchange.getRequestURI().getPath().contains("never")) {
+                try {
+                    never.await();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                }
+            }
+            exchange.sendResponseHeaders(200, list.length);
+            exchange.getResponseBody().write(list);
+            exchange.close();
+        });
+        server.start();
+        url = "http://127.0.0.1:" + server.getAddress().getPort();
+    }
+
+    @AfterEach
+    void stop() {
+        never.countDown();
+        server.stop(0);
+        threads.shutdownNow();
+    }
+
+    private Optional<String> objection(Issued leaf) {
+        return ClientCertificateRule.ca(DomainPattern.parse("mail.fabrikam.com"), anchors)
+                .objectionTo(X509PeerCertificate.of(leaf.chain(), revocation), Instant.now());
+    }
+
+    @Test
+    void revokedCertificateShouldNotBeAcceptedAndItsListReadOnce() throws Exception {
+        Issued leaf = ca.leaf("mail.fabrikam.com").crl(url + "/revoked-client.crl").issue();
+        list = ca.revoke(leaf.certificate()).getEncoded();
+
+        for (int i = 0; i < 5; i++) {
+            assertThat(objection(leaf)).hasValueSatisfying(reason -> assertThat(reason)
+                    .startsWith("the client's certificate is not trusted: it was revoked on"));
+        }
+        assertThat(asked).hasValue(1);
+    }
+
+    @Test
+    void certificateThatIsNotListedShouldBeAccepted() throws Exception {
+        Issued leaf = ca.leaf("mail.fabrikam.com").crl(url + "/other-client.crl").issue();
+        list = ca.revoke(ca.leaf("other.test").issue().certificate()).getEncoded();
+
+        assertThat(objection(leaf)).isEmpty();
+        assertThat(asked).hasPositiveValue();
+    }
+
+    @Test
+    void certificateShouldBeAcceptedWhenNobodyAnswers() {
+        long from = System.nanoTime();
+
+        assertThat(objection(ca.leaf("mail.fabrikam.com")
+                        .crl("http://127.0.0.1:1/none-client.crl")
+                        .issue()))
+                .isEmpty();
+        assertThat(objection(
+                        ca.leaf("mail.fabrikam.com").crl(url + "/never-client.crl").issue()))
+                .isEmpty();
+        assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(8));
+    }
+
+    @Test
+    void serviceOfACertificateThatNobodyVouchesForShouldNotBeAsked() {
+        Issued stranger = TestCertificates.authority("Stranger")
+                .leaf("mail.fabrikam.com")
+                .crl(url + "/stranger.crl")
+                .issue();
+
+        assertThat(objection(stranger)).isPresent();
+        assertThat(asked).hasValue(0);
+    }
+}
