@@ -187,8 +187,13 @@ final class ExplainCommand implements Callable<Integer> {
     private static void print(JsonNode explanation, PrintWriter out) {
         explanation.path("reasons").forEach(reason -> out.println(reason.asText()));
         out.println("origin: " + explanation.path("origin").asText());
-        explanation.path("headers").fields().forEachRemaining(header -> out.println("header " + header.getKey() + ": "
-                + (header.getValue().isNull() ? "(removed)" : header.getValue().asText())));
+        explanation
+                .path("headers")
+                .fields()
+                .forEachRemaining(header -> out.println("header " + header.getKey() + ": "
+                        + (header.getValue().isNull()
+                                ? "(removed)"
+                                : header.getValue().asText())));
         explanation.path("recipients").forEach(recipient -> {
             out.println();
             String original = recipient.path("original").asText();

@@ -71,7 +71,9 @@ record RunningGateway(URI url, Optional<Path> passwordFile) {
         }
         if (response.statusCode() != 200 || !(body instanceof ObjectNode explanation)) {
             throw new IOException(url + " answered " + response.statusCode() + ", expected an explanation"
-                    + (body != null && body.hasNonNull("message") ? ": " + body.get("message").asText() : ""));
+                    + (body != null && body.hasNonNull("message")
+                            ? ": " + body.get("message").asText()
+                            : ""));
         }
         return explanation;
     }

@@ -45,8 +45,10 @@ class AddressRewritingTest {
                         .start();
                 ScriptedSmtpPeer home = ScriptedSmtpPeer.builder().start();
                 GatewayScenario scenario = GatewayScenario.in(directory)
-                        .policy(policy(away.port(), home.port()).replace("<domain>contoso.test</domain>", ""
-                                + "<domain type=\"externalRelay\">contoso.test</domain>"))
+                        .policy(policy(away.port(), home.port())
+                                .replace(
+                                        "<domain>contoso.test</domain>",
+                                        "" + "<domain type=\"externalRelay\">contoso.test</domain>"))
                         .file("rewrite.csv", "internal,external\nann@contoso.test,ann@northwind.test\n")
                         .start()) {
             String out = "From: Joe <joe@contoso.test>\r\nTo: e@away.test\r\nMessage-ID: <out@contoso.test>\r\n"
@@ -64,7 +66,10 @@ class AddressRewritingTest {
             GatewayScenario.await()
                     .untilAsserted(() -> assertThat(home.messages()).hasSize(1));
             assertThat(home.messages().get(0).mail()).contains("FROM:<>");
-            assertThat(home.messages().get(0).recipients()).singleElement().asString().contains("joe@contoso.test");
+            assertThat(home.messages().get(0).recipients())
+                    .singleElement()
+                    .asString()
+                    .contains("joe@contoso.test");
             assertThat(home.messages().get(0).text()).contains("nobody@away.test");
 
             scenario.sender()
@@ -85,7 +90,10 @@ class AddressRewritingTest {
                     .filteredOn(message -> message.text().contains("Subject: Re: out"))
                     .singleElement()
                     .satisfies(message -> {
-                        assertThat(message.recipients()).singleElement().asString().contains("joe@contoso.test");
+                        assertThat(message.recipients())
+                                .singleElement()
+                                .asString()
+                                .contains("joe@contoso.test");
                         assertThat(message.text()).contains("To: Joe <joe@contoso.test>\r\n");
                     });
             assertThat(home.messages())

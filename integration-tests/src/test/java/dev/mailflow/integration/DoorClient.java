@@ -5,7 +5,6 @@ import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
@@ -22,6 +21,8 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.X509TrustManager;
+
+import com.google.common.net.InetAddresses;
 
 import dev.mailflow.policy.testing.TestCertificates;
 import dev.mailflow.policy.testing.TestCertificates.Issued;
@@ -73,8 +74,8 @@ final class DoorClient implements AutoCloseable {
         /** Connected, with the PROXY header sent and nothing read. */
         DoorClient connect(int port) throws IOException {
             Socket socket = new Socket();
-            socket.bind(new InetSocketAddress(InetAddress.getByName(from), 0));
-            socket.connect(new InetSocketAddress("127.0.0.1", port));
+            socket.bind(new InetSocketAddress(InetAddresses.forString(from), 0));
+            socket.connect(new InetSocketAddress(InetAddresses.forString("127.0.0.1"), port));
             DoorClient client = new DoorClient(socket);
             if (proxyHeader.isPresent()) {
                 client.send(proxyHeader.get());
@@ -93,7 +94,8 @@ final class DoorClient implements AutoCloseable {
     /** Version 2 with the addresses as they are written: an IPv4-mapped one goes as IPv6. */
     static byte[] proxyVersion2(String source) throws IOException {
         boolean ipv6 = source.contains(":");
-        byte[] client = ipv6 ? ipv6Bytes(source) : InetAddress.getByName(source).getAddress();
+        byte[] client =
+                ipv6 ? ipv6Bytes(source) : InetAddresses.forString(source).getAddress();
         byte[] server = ipv6 ? ipv6Bytes("2001:db8::25") : new byte[] {(byte) 192, 0, 2, 25};
         ByteBuffer header = ByteBuffer.allocate(16 + 2 * client.length + 4);
         header.put(proxyVersion2Signature()).put((byte) 0x21).put((byte) (ipv6 ? 0x21 : 0x11));
@@ -116,7 +118,7 @@ final class DoorClient implements AutoCloseable {
     }
 
     private static byte[] ipv6Bytes(String address) throws IOException {
-        byte[] bytes = InetAddress.getByName(address).getAddress();
+        byte[] bytes = InetAddresses.forString(address).getAddress();
         if (bytes.length == 16) {
             return bytes;
         }

@@ -3,6 +3,7 @@ package dev.mailflow.integration;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -17,6 +18,9 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+
+import com.google.common.net.InetAddresses;
+import com.sun.net.httpserver.HttpServer;
 
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.integration.DoorClient.Way;
@@ -232,6 +236,12 @@ class InboundDoorTest {
                 refusedAtMail("the cloud with a partner's sender", Way.plain("127.0.3.1"), "a@tls.test", NEEDS_TLS),
                 rcpt("unknown recipient", plain, "a@example.test", "nobody@contoso.com", NO_SUCH_RECIPIENT),
                 rcpt(
+                        "quoted local part with an at sign",
+                        plain,
+                        "a@example.test",
+                        "\"x@none.test\"@contoso.com",
+                        NO_SUCH_RECIPIENT),
+                rcpt(
                         "unknown recipient, from the cloud",
                         certificate(CLOUD),
                         "a@b.test",
@@ -264,6 +274,30 @@ class InboundDoorTest {
             } else {
                 assertThat(refusals()).hasSize(refusals);
             }
+        }
+    }
+
+    @Test
+    void revokedCertificateShouldBeRefused() throws Exception {
+        HttpServer authority = HttpServer.create(new InetSocketAddress(InetAddresses.forString("127.0.0.1"), 0), 0);
+        authority.start();
+        try {
+            Issued revoked = CA.leaf("mail.cert.test")
+                    .crl("http://127.0.0.1:" + authority.getAddress().getPort() + "/revoked.crl")
+                    .issue();
+            byte[] list = CA.revoke(revoked.certificate()).getEncoded();
+            authority.createContext("/", exchange -> {
+                exchange.sendResponseHeaders(200, list.length);
+                exchange.getResponseBody().write(list);
+                exchange.close();
+            });
+            try (DoorClient client = certificate(revoked).open(port)) {
+                assertThat(client.command("MAIL FROM:<a@cert.test>")).isEqualTo(NEEDS_CERTIFICATE);
+            }
+            assertThat(refusals())
+                    .anySatisfy(refusal -> assertThat(refusal.reason()).contains("it was revoked on"));
+        } finally {
+            authority.stop(0);
         }
     }
 

@@ -4,6 +4,7 @@ package dev.mailflow.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -134,12 +135,33 @@ class OneCopyPerConnectorTest {
                         .start()) {
             scenario.sender().send("joe@home.test", List.of("gone@contoso.com"), SmtpSender.message("gone"));
 
-            GatewayScenario.await().untilAsserted(() -> assertThat(home.messages()).hasSize(1));
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(home.messages()).hasSize(1));
             assertThat(home.messages().get(0).text())
                     .contains("Final-Recipient: rfc822; gone@contoso.com", "Status: 5.1.10");
             assertThat(scenario.events(MailFlowEvent.Routed.class))
                     .extracting(MailFlowEvent.Routed::connector)
                     .containsOnly("home");
+        }
+    }
+
+    @Test
+    void relayedMailShouldKeepEveryByteOfItsOwn(@TempDir Path directory) throws Exception {
+        String message =
+                "From: Jos\u00e9 <joe@home.test>\r\nTo: d@away.test\r\nSubject: na\u00efve \u00a0 \r\n\tfolded\r\n"
+                        + "X-Odd:no space\r\nMime-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"
+                        + "Content-Transfer-Encoding: 8bit\r\n\r\n.dot\r\n\u00e9t\u00e9  \r\n..\r\n\r\n";
+        try (ScriptedSmtpPeer away = ScriptedSmtpPeer.builder().start();
+                GatewayScenario scenario = GatewayScenario.in(directory)
+                        .policy("<outboundConnectors>" + connector("away", away.port()) + "</outboundConnectors>")
+                        .start()) {
+            scenario.sender().send("joe@home.test", List.of("d@away.test"), message);
+
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(away.messages()).hasSize(1));
+            assertThat(new String(away.messages().get(0).content(), StandardCharsets.ISO_8859_1))
+                    .endsWith(message)
+                    .contains("X-Mailflow-Connection-Filter: CIP=127.0.0.1; IPV=NLI\r\n");
         }
     }
 }

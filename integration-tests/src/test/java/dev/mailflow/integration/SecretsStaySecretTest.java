@@ -52,7 +52,7 @@ class SecretsStaySecretTest {
         try (ScriptedSmtpPeer peer = ScriptedSmtpPeer.builder()
                         .startTls(TestCertificates.selfSigned("relay.test"))
                         .user("gateway", SECRET)
-                        .on("AUTH", ScriptedSmtpPeer.Action.reply("454 4.7.0 temporary " + SECRET.length()))
+                        .on("AUTH", ScriptedSmtpPeer.Action.reply("454 4.7.0 not with " + SECRET))
                         .start();
                 GatewayScenario scenario = GatewayScenario.in(directory)
                         .file("relay.secret", SECRET + "\n")

@@ -2,8 +2,12 @@
 package dev.mailflow.mailets;
 
 import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 
 import javax.mail.MessagingException;
+import javax.mail.internet.MimeMessage;
 
 import org.apache.james.core.MailAddress;
 import org.apache.mailet.Attribute;
@@ -19,6 +23,8 @@ import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.connection.ConnectionVerdict;
 import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
+import dev.mailflow.policy.header.HeaderField;
+import dev.mailflow.policy.header.HeaderSection;
 import dev.mailflow.policy.inbound.InboundFacts;
 
 /**
@@ -75,11 +81,13 @@ public final class MarkConnectionVerdict extends GenericMailet {
                 clock.instant());
         ConnectionVerdict.Kind verdict = facts.verdict();
         String ipv = verdict.ipv();
-        mail.getMessage().setHeader(InboundFacts.VERDICT_HEADER, InboundFacts.verdictHeader(facts.clientIp(), verdict));
+        List<HeaderField> marks = new ArrayList<>();
+        marks.add(HeaderField.of(InboundFacts.VERDICT_HEADER, InboundFacts.verdictHeader(facts.clientIp(), verdict)));
         if (forefront) {
             String scl = verdict == ConnectionVerdict.Kind.ALLOW ? "SCL:" + NEVER_SPAM + ";" : "";
-            mail.getMessage().setHeader(FOREFRONT_HEADER, "CIP:" + facts.clientIp() + ";IPV:" + ipv + ";" + scl);
+            marks.add(HeaderField.of(FOREFRONT_HEADER, "CIP:" + facts.clientIp() + ";IPV:" + ipv + ";" + scl));
         }
+        mark(mail, marks);
         if (verdict == ConnectionVerdict.Kind.ALLOW) {
             mail.setAttribute(new Attribute(SCL, AttributeValue.of(NEVER_SPAM)));
         } else {
@@ -87,11 +95,21 @@ public final class MarkConnectionVerdict extends GenericMailet {
         }
         events.publish(new MailFlowEvent.Filtered(
                 new MailFlowEvent.MessageRef(
-                        mail.getName(),
-                        java.util.Optional.ofNullable(mail.getMessage().getMessageID())),
+                        mail.getName(), Optional.ofNullable(mail.getMessage().getMessageID())),
                 facts.clientIp().toString(),
                 verdict.toString(),
                 facts.verdictReason()));
+    }
+
+    /** Puts the marks on top, in the place of any that bear their names. */
+    private static void mark(Mail mail, List<HeaderField> marks) throws MessagingException {
+        MimeMessage message = mail.getMessage();
+        HeaderSection headers = RawHeaders.of(message);
+        List<HeaderField> fields = new ArrayList<>(marks);
+        headers.fields().stream()
+                .filter(field -> marks.stream().noneMatch(mark -> mark.name().equalsIgnoreCase(field.name())))
+                .forEach(fields::add);
+        RawHeaders.put(mail, headers.with(fields), message);
     }
 
     @Override

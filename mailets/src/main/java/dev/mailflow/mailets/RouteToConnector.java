@@ -84,9 +84,14 @@ public final class RouteToConnector extends GenericMailet {
         started = true;
     }
 
+    /** The host's qualified name if it has one, else the name it calls itself; never a mere alias of loopback. */
     private static String hostName() {
         try {
-            return InetAddress.getLocalHost().getCanonicalHostName();
+            InetAddress host = InetAddress.getLocalHost();
+            String canonical = host.getCanonicalHostName();
+            return canonical.indexOf('.') > 0 && !Character.isDigit(canonical.charAt(canonical.length() - 1))
+                    ? canonical
+                    : host.getHostName();
         } catch (UnknownHostException e) {
             return "localhost";
         }

@@ -63,7 +63,13 @@ public final class KnownRecipients {
     }
 
     private boolean isUser(MailAddress recipient) throws UsersRepositoryException {
-        Username name = users.getUsername(recipient);
+        Username name;
+        try {
+            name = users.getUsername(recipient);
+        } catch (IllegalArgumentException e) {
+            // an address that cannot be the name of a user, such as one with an @ in its local part, is nobody's
+            return false;
+        }
         return users.contains(name);
     }
 
@@ -75,6 +81,8 @@ public final class KnownRecipients {
         } catch (ErrorMappingException e) {
             // the address is there in order to answer with an error of its own
             return true;
+        } catch (IllegalArgumentException e) {
+            return false;
         }
     }
 }

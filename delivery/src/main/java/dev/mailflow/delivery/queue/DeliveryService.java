@@ -74,6 +74,8 @@ public final class DeliveryService {
 
     /** How long a stop waits for attempts that are under way before it leaves them to the next start. */
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(15);
+    /** How long a stop waits for the outcomes of attempts that it ended. */
+    private static final Duration CONCLUSION_PATIENCE = Duration.ofSeconds(5);
     /** More attempts than connections, so that those who wait for a slow next hop leave room for others. */
     private static final int ATTEMPTS_PER_CONNECTION = 5;
 
@@ -142,7 +144,10 @@ public final class DeliveryService {
         consumers.values().forEach(QueueConsumer::stopTaking);
         Instant deadline = clock.instant().plus(STOP_PATIENCE);
         consumers.values().forEach(consumer -> consumer.awaitAttempts(Duration.between(clock.instant(), deadline)));
+        // What the transport gives up now is deferred, and the deferral must be in the queue before its threads end.
         stopping.transport().close();
+        Instant end = clock.instant().plus(CONCLUSION_PATIENCE);
+        consumers.values().forEach(consumer -> consumer.awaitAttempts(Duration.between(clock.instant(), end)));
         consumers.values().forEach(QueueConsumer::close);
         consumers.clear();
         stopping.blocking().dispose();
@@ -167,13 +172,12 @@ public final class DeliveryService {
      * @param reason one sentence for people
      * @throws MessagingException when the sender could not be told: the recipients must not be forgotten
      */
-    public void fail(Mail mail, List<MailAddress> recipients, String status, String reason)
-            throws MessagingException {
+    public void fail(Mail mail, List<MailAddress> recipients, String status, String reason) throws MessagingException {
         Instant now = clock.instant();
         DeliveryState state = DeliveryState.first(now);
         Map<MailAddress, Failed> failed = new LinkedHashMap<>();
-        recipients.forEach(recipient ->
-                failed.put(recipient, new Failed(status, reason, Optional.empty(), Optional.empty())));
+        recipients.forEach(
+                recipient -> failed.put(recipient, new Failed(status, reason, Optional.empty(), Optional.empty())));
         DeliveryAttempt outcome = new DeliveryAttempt(Map.of(), Map.of(), failed, false, now);
         try {
             running()
@@ -259,8 +263,7 @@ public final class DeliveryService {
 
         private void awaitAttempts(Duration patience) {
             if (!underWay.awaitNone(patience)) {
-                LOGGER.info(
-                        "Connector '{}': {} attempts still under way at stop stay queued", connector, underWay.count());
+                LOGGER.info("Connector '{}': {} attempts still under way at stop", connector, underWay.count());
             }
         }
 

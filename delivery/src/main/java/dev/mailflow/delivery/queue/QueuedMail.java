@@ -12,6 +12,7 @@ import java.util.stream.Collectors;
 import javax.mail.MessagingException;
 
 import org.apache.james.core.MailAddress;
+import org.apache.james.server.core.MimeMessageInputStream;
 import org.apache.mailet.AttributeUtils;
 import org.apache.mailet.DsnParameters;
 import org.apache.mailet.DsnParameters.RecipientDsnParameters;
@@ -43,8 +44,9 @@ final class QueuedMail implements AutoCloseable {
     /** Reads the whole message, so that nothing of James's is touched while it is sent. Blocks. */
     static QueuedMail read(Mail mail) throws MessagingException, IOException {
         FileBackedOutputStream bytes = new FileBackedOutputStream(IN_MEMORY);
-        try {
-            mail.getMessage().writeTo(bytes);
+        // not writeTo(): that one reads the header anew and turns its 8-bit characters into question marks
+        try (InputStream in = new MimeMessageInputStream(mail.getMessage())) {
+            in.transferTo(bytes);
             return new QueuedMail(mail, bytes, bytes.asByteSource().size());
         } catch (MessagingException | IOException | RuntimeException e) {
             bytes.reset();

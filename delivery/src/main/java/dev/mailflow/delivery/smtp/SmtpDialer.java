@@ -6,6 +6,7 @@ import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.util.Base64;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -304,8 +305,21 @@ public final class SmtpDialer {
                     : refused(
                             "did not accept the credentials of user '" + credentials.user() + "' of connector '"
                                     + terms.connector() + "': ",
-                            reply,
+                            masked(reply, credentials),
                             Kind.AUTHENTICATION));
+        }
+
+        /** A next hop may repeat what it was told; what it says goes to logs and reports. */
+        private SmtpReply masked(SmtpReply reply, Credentials credentials) {
+            String secret = credentials.secret().reveal();
+            List<String> told = List.of(secret, base64(secret), base64("\0" + credentials.user() + "\0" + secret));
+            return new SmtpReply(
+                    reply.code(),
+                    reply.lines().stream()
+                            .map(line -> told.stream()
+                                    .filter(text -> !text.isEmpty())
+                                    .reduce(line, (masked, text) -> masked.replace(text, "(secret)")))
+                            .toList());
         }
 
         private CompletableFuture<SmtpReply> secret(String line, String shown) {

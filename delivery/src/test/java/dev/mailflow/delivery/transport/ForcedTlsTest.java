@@ -392,7 +392,9 @@ class ForcedTlsTest {
     void addressOfASmartHostShouldNotStandForAName() {
         TlsRequirement domain = trusting(TlsLevel.DOMAIN, CA);
         try (var peer = peer(CA.leaf(HOST).ipAddress("127.0.0.1").issue()).start()) {
-            assertThat(((Deferred) outbound.send(connector().to(peer).tls(domain).build())).reason())
+            assertThat(((Deferred) outbound.send(
+                                    connector().to(peer).tls(domain).build()))
+                            .reason())
                     .contains("cannot match the address '127.0.0.1'; give the connector's tls element a name");
         }
     }

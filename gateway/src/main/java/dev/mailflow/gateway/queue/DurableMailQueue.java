@@ -3,6 +3,7 @@ package dev.mailflow.gateway.queue;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.time.Duration;
 import java.time.ZoneOffset;
 import java.util.Iterator;
@@ -14,6 +15,7 @@ import java.util.stream.Stream;
 
 import javax.jms.JMSException;
 import javax.jms.Message;
+import javax.jms.ObjectMessage;
 import javax.mail.MessagingException;
 
 import org.apache.james.core.MailAddress;
@@ -22,6 +24,10 @@ import org.apache.james.metrics.api.MetricFactory;
 import org.apache.james.queue.api.MailQueueItemDecoratorFactory;
 import org.apache.james.queue.api.MailQueueName;
 import org.apache.james.queue.jms.JMSCacheableMailQueue;
+import org.apache.james.queue.jms.MimeMessageObjectMessageSource;
+import org.apache.james.server.core.MailImpl;
+import org.apache.james.server.core.MimeMessageInputStream;
+import org.apache.james.server.core.MimeMessageWrapper;
 import org.apache.mailet.Mail;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -92,7 +98,10 @@ final class DurableMailQueue extends JMSCacheableMailQueue {
     protected void produceMail(Map<String, Object> properties, int priority, Mail mail)
             throws JMSException, MessagingException, IOException {
         ByteArrayOutputStream content = new ByteArrayOutputStream();
-        mail.getMessage().writeTo(content);
+        // not writeTo(): that one reads the header anew and turns its 8-bit characters into question marks
+        try (InputStream in = new MimeMessageInputStream(mail.getMessage())) {
+            in.transferTo(content);
+        }
         Sender sender = senders.borrow();
         try {
             sender.send(properties, priority, content.toByteArray());
@@ -161,7 +170,7 @@ final class DurableMailQueue extends JMSCacheableMailQueue {
 
     private Optional<MailQueueItem> item(Receiver receiver, Message message) throws JMSException {
         try {
-            MailQueueItem item = new Item(createMail(message), receiver);
+            MailQueueItem item = new Item(read(message), receiver);
             return Optional.of(mailQueueItemDecoratorFactory.decorate(item, getName()));
         } catch (MessagingException | RuntimeException e) {
             String unreadable = name + ".unreadable";
@@ -175,6 +184,13 @@ final class DurableMailQueue extends JMSCacheableMailQueue {
                     e);
             return Optional.empty();
         }
+    }
+
+    /** Not {@code createMail()}: that one copies the message, and its header loses the 8-bit characters on the way. */
+    private Mail read(Message message) throws JMSException, MessagingException {
+        MailImpl mail = populateMail(message).build();
+        mail.setMessageNoCopy(new MimeMessageWrapper(new MimeMessageObjectMessageSource((ObjectMessage) message)));
+        return mail;
     }
 
     private final class Item implements MailQueueItem {

@@ -21,6 +21,7 @@ import javax.mail.MessagingException;
 import javax.mail.internet.MimeMessage;
 
 import org.apache.james.server.core.MailImpl;
+import org.apache.james.server.core.MimeMessageInputStream;
 import org.apache.james.server.core.MimeMessageSource;
 import org.apache.james.server.core.MimeMessageWrapper;
 import org.apache.mailet.Mail;
@@ -73,7 +74,10 @@ public record MailFile(Path path) {
             out.write('\n');
             MimeMessage message = mail.getMessage();
             if (message != null) {
-                message.writeTo(out);
+                // not writeTo(): that one reads the header anew and turns its 8-bit characters into question marks
+                try (InputStream in = new MimeMessageInputStream(message)) {
+                    in.transferTo(out);
+                }
             }
             out.flush();
             channel.force(true);

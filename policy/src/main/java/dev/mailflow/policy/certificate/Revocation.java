@@ -109,7 +109,7 @@ public final class Revocation {
             throws GeneralSecurityException {
         CertPathValidator validator = CertPathValidator.getInstance("PKIX");
         PKIXRevocationChecker checker = (PKIXRevocationChecker) validator.getRevocationChecker();
-        checker.setOptions(EnumSet.of(PKIXRevocationChecker.Option.SOFT_FAIL));
+        checker.setOptions(options(path));
         PKIXParameters parameters = new PKIXParameters(Set.of(path.getTrustAnchor()));
         parameters.setDate(Date.from(now));
         parameters.addCertPathChecker(checker);
@@ -118,13 +118,29 @@ public final class Revocation {
             return Optional.empty();
         } catch (CertPathValidatorException e) {
             if (e.getCause() instanceof CertificateRevokedException revoked) {
-                return Optional.of("it was revoked on " + revoked.getRevocationDate().toInstant() + " ("
-                        + revoked.getRevocationReason() + ")");
+                return Optional.of("it was revoked on "
+                        + revoked.getRevocationDate().toInstant() + " (" + revoked.getRevocationReason() + ")");
             }
             // the path itself is known to be good: whatever this is, it says nothing about revocation
             LOGGER.info("Revocation of {} is unknown: {}", subject(leafOf(path)), e.getMessage());
             return Optional.empty();
         }
+    }
+
+    /** The JDK's soft failure ends the whole check at a certificate that names no service: such ones are not asked about. */
+    private static Set<PKIXRevocationChecker.Option> options(PKIXCertPathBuilderResult path) {
+        Set<PKIXRevocationChecker.Option> options = EnumSet.of(PKIXRevocationChecker.Option.SOFT_FAIL);
+        if (leafOf(path).getExtensionValue(AUTHORITY_INFORMATION_ACCESS) == null) {
+            options.add(PKIXRevocationChecker.Option.PREFER_CRLS);
+        }
+        boolean othersNameOne = path.getCertPath().getCertificates().stream()
+                .skip(1)
+                .map(X509Certificate.class::cast)
+                .allMatch(Revocation::namesAService);
+        if (!othersNameOne) {
+            options.add(PKIXRevocationChecker.Option.ONLY_END_ENTITY);
+        }
+        return options;
     }
 
     private static X509Certificate leafOf(PKIXCertPathBuilderResult path) {

@@ -3,7 +3,6 @@ package dev.mailflow.policy.domain;
 
 import java.net.IDN;
 import java.util.Locale;
-import java.util.regex.Pattern;
 
 import org.apache.james.core.Domain;
 
@@ -23,8 +22,8 @@ public record DomainPattern(Kind kind, String name) implements Comparable<Domain
         EXACT
     }
 
-    private static final Pattern LABELS = Pattern.compile(
-            "(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*");
+    private static final int LONGEST_NAME = 253;
+    private static final int LONGEST_LABEL = 63;
 
     public static final DomainPattern ANY = new DomainPattern(Kind.ANY, "");
 
@@ -50,11 +49,32 @@ public record DomainPattern(Kind kind, String name) implements Comparable<Domain
         } catch (IllegalArgumentException e) {
             ascii = "*";
         }
-        if (!LABELS.matcher(ascii).matches()) {
+        if (!isLabels(ascii)) {
             throw new IllegalArgumentException("found '" + found
                     + "', expected a domain ('contoso.com'), a domain with its subdomains ('*.contoso.com') or '*'");
         }
         return ascii;
+    }
+
+    /** Labels of letters, digits, '_' and '-', the latter not at their ends; by hand, for lists of a million domains. */
+    private static boolean isLabels(String name) {
+        int start = 0;
+        for (int i = 0; i <= name.length(); i++) {
+            char c = i < name.length() ? name.charAt(i) : '.';
+            if (c == '.') {
+                boolean label = i > start
+                        && i - start <= LONGEST_LABEL
+                        && name.charAt(start) != '-'
+                        && name.charAt(i - 1) != '-';
+                if (!label) {
+                    return false;
+                }
+                start = i + 1;
+            } else if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
+                return false;
+            }
+        }
+        return name.length() <= LONGEST_NAME;
     }
 
     /**

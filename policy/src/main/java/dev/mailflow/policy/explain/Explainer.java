@@ -22,6 +22,9 @@ import dev.mailflow.policy.connector.Route;
 import dev.mailflow.policy.connector.SmartHost;
 import dev.mailflow.policy.explain.Explanation.Action;
 import dev.mailflow.policy.explain.Explanation.Location;
+import dev.mailflow.policy.header.HeaderField;
+import dev.mailflow.policy.header.HeaderSection;
+import dev.mailflow.policy.header.InternalHeaderScreen;
 import dev.mailflow.policy.inbound.ClientSession;
 import dev.mailflow.policy.inbound.InboundFacts;
 import dev.mailflow.policy.inbound.Origin;
@@ -93,7 +96,7 @@ public final class Explainer {
                     refusal.reason(),
                     reasons);
         }
-        Map<String, Optional<String>> headers = new LinkedHashMap<>();
+        Map<String, Optional<String>> headers = screened(message, attribution.internalHeadersPreserved());
         headers.put(
                 InboundFacts.VERDICT_HEADER,
                 Optional.of(InboundFacts.verdictHeader(session.clientIp(), verdict.kind())));
@@ -132,6 +135,21 @@ public final class Explainer {
                 recipients,
                 Stream.concat(reasons.stream(), rewriting.reasons(leaves).stream())
                         .toList());
+    }
+
+    /** What the header firewall changes on arrival. */
+    private static Map<String, Optional<String>> screened(HypotheticalMessage message, boolean preserved) {
+        Map<String, Optional<String>> changed = new LinkedHashMap<>();
+        for (HypotheticalMessage.HeaderField field : message.header()) {
+            HeaderSection before = new HeaderSection(List.of(HeaderField.of(field.name(), field.value())), "\r\n");
+            HeaderSection after =
+                    InternalHeaderScreen.onArrival(before, preserved).section();
+            if (!after.equals(before)) {
+                changed.putIfAbsent(field.name(), Optional.empty());
+                after.fields().forEach(promoted -> changed.put(promoted.name(), Optional.of(field.value())));
+            }
+        }
+        return changed;
     }
 
     private Explanation refused(

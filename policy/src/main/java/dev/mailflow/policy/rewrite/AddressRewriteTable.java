@@ -62,10 +62,12 @@ public final class AddressRewriteTable {
 
         /** Adds an entry that is in force. */
         public Builder add(AddressRewriteEntry entry) {
-            int index = entries.add(entry);
-            byInternal.add(index);
+            String internal = entry.internal().toString();
+            String external = entry.external().toString();
+            int index = entries.add(entry, internal, external);
+            byInternal.add(index, internal);
             if (!entry.outboundOnly()) {
-                byExternal.add(index);
+                byExternal.add(index, external);
             }
             subdomains |= entry.internal().kind() == RewriteSide.Kind.SUBDOMAINS;
             return this;

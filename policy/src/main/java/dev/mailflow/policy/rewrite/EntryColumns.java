@@ -33,8 +33,14 @@ final class EntryColumns {
     private final List<String> files = new ArrayList<>();
     private final Map<Integer, List<DomainPattern>> exceptions = new HashMap<>();
 
-    /** @return the entry's number */
-    int add(AddressRewriteEntry entry) {
+    /**
+     * Adds an entry.
+     *
+     * @param internal its internal side as text
+     * @param external its external side as text
+     * @return the entry's number
+     */
+    int add(AddressRewriteEntry entry, String internal, String external) {
         int index = size;
         if (index == externalAt.length) {
             int capacity = index + (index >> 1);
@@ -44,9 +50,9 @@ final class EntryColumns {
             lines = Arrays.copyOf(lines, capacity);
             fileOf = Arrays.copyOf(fileOf, capacity);
         }
-        append(entry.internal().toString());
+        append(internal);
         externalAt[index] = used;
-        append(entry.external().toString());
+        append(external);
         size = index + 1;
         internalAt[size] = used;
         flags[index] = (byte) ((entry.outboundOnly() ? OUTBOUND_ONLY : 0)

@@ -32,9 +32,13 @@ final class SideIndex {
         this.internalSide = internalSide;
     }
 
-    /** The first entry with a side is the one that is found. */
-    void add(int entry) {
-        String folded = LocalPart.fold(internalSide ? entries.internal(entry) : entries.external(entry));
+    /**
+     * The first entry with a side is the one that is found.
+     *
+     * @param side the entry's text on this side
+     */
+    void add(int entry, String side) {
+        String folded = LocalPart.fold(side);
         int hash = spread(folded);
         int slot = slot(folded, hash);
         if (slots[slot] != 0) {

@@ -72,7 +72,8 @@ class RevocationTest {
 
     @Test
     void revokedCertificateShouldNotBeAcceptedAndItsListReadOnce() throws Exception {
-        Issued leaf = ca.leaf("mail.fabrikam.com").crl(url + "/revoked-client.crl").issue();
+        Issued leaf =
+                ca.leaf("mail.fabrikam.com").crl(url + "/revoked-client.crl").issue();
         list = ca.revoke(leaf.certificate()).getEncoded();
 
         for (int i = 0; i < 5; i++) {
@@ -83,8 +84,20 @@ class RevocationTest {
     }
 
     @Test
+    void revokedCertificateShouldNotHideBehindAnAuthorityThatNamesNoService() throws Exception {
+        TestCertificates.Authority between = ca.intermediate("Between CA");
+        Issued leaf = between.leaf("mail.fabrikam.com")
+                .crl(url + "/between-client.crl")
+                .issue();
+        list = between.revoke(leaf.certificate()).getEncoded();
+
+        assertThat(objection(leaf)).isPresent();
+    }
+
+    @Test
     void certificateThatIsNotListedShouldBeAccepted() throws Exception {
-        Issued leaf = ca.leaf("mail.fabrikam.com").crl(url + "/other-client.crl").issue();
+        Issued leaf =
+                ca.leaf("mail.fabrikam.com").crl(url + "/other-client.crl").issue();
         list = ca.revoke(ca.leaf("other.test").issue().certificate()).getEncoded();
 
         assertThat(objection(leaf)).isEmpty();
@@ -99,8 +112,9 @@ class RevocationTest {
                         .crl("http://127.0.0.1:1/none-client.crl")
                         .issue()))
                 .isEmpty();
-        assertThat(objection(
-                        ca.leaf("mail.fabrikam.com").crl(url + "/never-client.crl").issue()))
+        assertThat(objection(ca.leaf("mail.fabrikam.com")
+                        .crl(url + "/never-client.crl")
+                        .issue()))
                 .isEmpty();
         assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(8));
     }

@@ -158,6 +158,40 @@ class ExplainerTest {
                         "reason");
     }
 
+    @ParameterizedTest
+    @CsvSource(
+            nullValues = "-",
+            value = {
+                // client certificate | header that came, header that is left
+                "-, X-MS-Exchange-Organization-SCL, -",
+                "-, X-MS-Exchange-CrossPremises-SCL, -",
+                "-, x-mailflow-anything, -",
+                "mx1.cloud.example, X-MS-Exchange-CrossPremises-SCL, X-MS-Exchange-Organization-SCL",
+            })
+    void explainShouldShowWhatTheHeaderFirewallChanges(String certificate, String came, String left) {
+        ClientSession session = ClientSession.from(IpAddress.parse("203.0.113.1"));
+        if (certificate != null) {
+            session = session.withTls(new TlsSession("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
+                    .withPeerCertificate(new HypotheticalCertificate(certificate));
+        }
+
+        JsonNode headers = new Explainer(POLICY, PolicyXml.NOW)
+                .explain(new HypotheticalMessage(
+                        Optional.of(address("a@shared.com")),
+                        List.of(address("j@contoso.com")),
+                        Optional.of(session),
+                        List.of(new HypotheticalMessage.HeaderField(came, "5")),
+                        Set.of()))
+                .toJson()
+                .get("headers");
+
+        assertThat(headers.has(came)).isTrue();
+        assertThat(headers.get(came).isNull()).isTrue();
+        if (left != null) {
+            assertThat(headers.get(left).asText()).isEqualTo("5");
+        }
+    }
+
     private static void assertRecipient(
             JsonNode json,
             int index,
