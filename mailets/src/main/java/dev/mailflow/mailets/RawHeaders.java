@@ -2,8 +2,6 @@
 package dev.mailflow.mailets;
 
 import java.io.BufferedInputStream;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -12,6 +10,7 @@ import javax.mail.MessagingException;
 import javax.mail.internet.MimeMessage;
 
 import org.apache.james.server.core.MailImpl;
+import org.apache.james.server.core.MimeMessageInputStream;
 import org.apache.james.server.core.MimeMessageInputStreamSource;
 import org.apache.james.server.core.MimeMessageWrapper;
 import org.apache.mailet.Mail;
@@ -53,12 +52,7 @@ final class RawHeaders {
         }
     }
 
-    private static InputStream open(MimeMessage message) throws MessagingException, IOException {
-        if (message instanceof MimeMessageWrapper ofJames) {
-            return new BufferedInputStream(ofJames.getMessageInputStream());
-        }
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        message.writeTo(bytes);
-        return new ByteArrayInputStream(bytes.toByteArray());
+    private static InputStream open(MimeMessage message) throws MessagingException {
+        return new BufferedInputStream(new MimeMessageInputStream(message));
     }
 }
