@@ -85,11 +85,11 @@ public final class RuleMessage {
     }
 
     /** This message with another header. */
+    @SuppressWarnings("ReferenceEquality") // comparing bytes would cost more than it saves
     public RuleMessage with(HeaderSection edited) {
         return edited == header
                 ? this
-                : new RuleMessage(
-                        sender, recipients, edited, size, body, facts, origin, acceptedDomains, knownOfBody);
+                : new RuleMessage(sender, recipients, edited, size, body, facts, origin, acceptedDomains, knownOfBody);
     }
 
     public Optional<MailAddress> sender() {

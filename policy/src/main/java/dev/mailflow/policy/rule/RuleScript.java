@@ -78,7 +78,11 @@ public interface RuleScript {
      * @param neverWhy why it never acts, for people
      */
     record Inspection(
-            List<Named> connectors, Set<String> extensions, boolean neverActs, boolean alwaysStops, Optional<String> neverWhy) {
+            List<Named> connectors,
+            Set<String> extensions,
+            boolean neverActs,
+            boolean alwaysStops,
+            Optional<String> neverWhy) {
         public Inspection {
             connectors = List.copyOf(connectors);
             extensions = Set.copyOf(extensions);
