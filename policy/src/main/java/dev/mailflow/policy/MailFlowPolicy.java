@@ -2,11 +2,13 @@
 package dev.mailflow.policy;
 
 import java.time.Instant;
+import java.util.Optional;
 
 import dev.mailflow.policy.connection.ConnectionFilter;
 import dev.mailflow.policy.connector.InboundConnectors;
 import dev.mailflow.policy.connector.OutboundConnectors;
 import dev.mailflow.policy.domain.AcceptedDomains;
+import dev.mailflow.policy.hybrid.HybridTopology;
 import dev.mailflow.policy.rewrite.AddressRewriteTable;
 
 /**
@@ -16,6 +18,7 @@ import dev.mailflow.policy.rewrite.AddressRewriteTable;
  * @param version short content digest of the policy file and of every file it names; the same content has the same version
  * @param source where the snapshot came from, for people: a file path or a store's name
  * @param loadedAt when this snapshot was compiled
+ * @param hybrid empty: all our mailboxes are here
  */
 public record MailFlowPolicy(
         String version,
@@ -25,7 +28,8 @@ public record MailFlowPolicy(
         ConnectionFilter connectionFilter,
         InboundConnectors inboundConnectors,
         OutboundConnectors outboundConnectors,
-        AddressRewriteTable addressRewrite) {
+        AddressRewriteTable addressRewrite,
+        Optional<HybridTopology> hybrid) {
 
     /** The policy that says nothing: no accepted domain, no entry, and the implied Internet connector only. */
     public static MailFlowPolicy empty(String source, Instant loadedAt) {
@@ -37,6 +41,7 @@ public record MailFlowPolicy(
                 ConnectionFilter.none(),
                 InboundConnectors.none(),
                 OutboundConnectors.none(),
-                AddressRewriteTable.none());
+                AddressRewriteTable.none(),
+                Optional.empty());
     }
 }

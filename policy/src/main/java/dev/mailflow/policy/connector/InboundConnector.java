@@ -44,4 +44,19 @@ public record InboundConnector(
         senderDomains = Set.copyOf(senderDomains);
         clientIps = List.copyOf(clientIps);
     }
+
+    /** This connector, to which a plaintext session is not the peer. */
+    public InboundConnector requiringTls() {
+        return new InboundConnector(
+                name,
+                enabled,
+                type,
+                senderDomains,
+                true,
+                clientIps,
+                clientCertificate,
+                internalHeaders,
+                relay,
+                location);
+    }
 }

@@ -96,6 +96,13 @@ public final class InboundConnectors {
         return Optional.ofNullable(byName.get(name));
     }
 
+    /** These connectors with another one of the same name in its place. */
+    public InboundConnectors with(InboundConnector replacement) {
+        return of(all().stream()
+                .map(connector -> connector.name().equals(replacement.name()) ? replacement : connector)
+                .toList());
+    }
+
     /** All connectors in file order, the disabled ones too. */
     public List<InboundConnector> all() {
         return List.copyOf(byName.values());

@@ -69,4 +69,23 @@ public record OutboundConnector(
                 .filter(candidate -> candidate.sender().matches(sender))
                 .max(Comparator.comparingLong(candidate -> candidate.sender().specificity()));
     }
+
+    /** This connector with another demand on TLS. */
+    public OutboundConnector with(TlsRequirement demanded) {
+        return new OutboundConnector(
+                name,
+                enabled,
+                type,
+                rulesOnly,
+                recipientDomains,
+                senderDomains,
+                cost,
+                nextHops,
+                demanded,
+                credentials,
+                limits,
+                retry,
+                internalHeaders,
+                location);
+    }
 }

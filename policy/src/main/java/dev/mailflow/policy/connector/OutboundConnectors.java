@@ -69,6 +69,14 @@ public final class OutboundConnectors {
         return Optional.ofNullable(byName.get(name));
     }
 
+    /** These connectors with another one of the same name in its place. */
+    public OutboundConnectors with(OutboundConnector replacement) {
+        return of(byName.values().stream()
+                .filter(connector -> !connector.equals(OutboundConnector.IMPLIED_INTERNET))
+                .map(connector -> connector.name().equals(replacement.name()) ? replacement : connector)
+                .toList());
+    }
+
     /** The connector for one recipient; {@code sender} is empty for the null sender. */
     public Route choose(Optional<MailAddress> sender, Domain recipientDomain) {
         Choice choice = new Choice(sender);

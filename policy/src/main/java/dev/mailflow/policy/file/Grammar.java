@@ -21,6 +21,7 @@ import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.domain.AcceptedDomain;
 import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.domain.SenderPattern;
+import dev.mailflow.policy.hybrid.HybridTopology;
 import dev.mailflow.policy.rewrite.RewriteSide;
 
 /**
@@ -155,27 +156,63 @@ final class Grammar {
     static final ElementRule<Void> TRANSPORT_RULES =
             ElementRule.of("transportRules").holding(any(RULE));
 
+    static final ElementRule<DomainPattern> SHARED_DOMAIN = ElementRule.of("sharedDomain", Values.ONE_DOMAIN);
+    static final ElementRule<DomainPattern> REMOTE_ROUTING_DOMAIN =
+            ElementRule.of("remoteRoutingDomain", Values.ONE_DOMAIN);
+    static final Attribute<String> CLOUD_INBOUND = required("inboundConnector", Values.NAME);
+    static final Attribute<String> CLOUD_OUTBOUND = required("outboundConnector", Values.NAME);
+    static final ElementRule<Void> CLOUD = ElementRule.of("cloud", CLOUD_INBOUND, CLOUD_OUTBOUND);
+    static final ElementRule<HybridTopology.MxPosition> MX =
+            ElementRule.of("mx", ValueType.words(HybridTopology.MxPosition.values()));
+    static final ElementRule<Boolean> CENTRALIZED_TRANSPORT = ElementRule.of("centralizedTransport", Values.BOOLEAN);
+    static final ElementRule<Boolean> SECURE_MAIL = ElementRule.of("secureMail", Values.BOOLEAN);
     static final Attribute<String> MAILBOX_SOURCE = required("source", ValueType.words("james", "file", "ldap"));
     static final Attribute<String> MAILBOX_URL = optional("url", Values.URL);
+    static final Attribute<String> LDAP_BASE = optional("base", Values.TEXT);
+    static final Attribute<String> LDAP_FILTER = optional("filter", Values.LDAP_FILTER);
+    static final Attribute<String> LDAP_USER = optional("user", Values.TEXT);
+    static final Attribute<Secret> LDAP_SECRET = optional("secret", Values.SECRET);
+    static final Attribute<Boolean> LDAP_START_TLS = optional("startTls", Values.BOOLEAN);
+    static final Attribute<Integer> LDAP_CONNECTIONS = optional("connections", Values.COUNT);
+    static final Attribute<Duration> LDAP_TIMEOUT = optional("timeout", Values.DURATION);
+    static final Attribute<Duration> LDAP_CACHE_FOR = optional("cacheFor", Values.DURATION);
+    static final Attribute<Duration> LDAP_UNKNOWN_FOR = optional("unknownFor", Values.DURATION);
+    static final Attribute<Integer> LDAP_CACHE_SIZE = optional("cacheSize", Values.COUNT);
+    static final List<Attribute<?>> LDAP_ONLY = List.of(
+            LDAP_BASE,
+            LDAP_FILTER,
+            LDAP_USER,
+            LDAP_SECRET,
+            TRUST_ANCHORS,
+            LDAP_START_TLS,
+            LDAP_CONNECTIONS,
+            LDAP_TIMEOUT,
+            LDAP_CACHE_FOR,
+            LDAP_UNKNOWN_FOR,
+            LDAP_CACHE_SIZE);
     static final ElementRule<Void> MAILBOXES = ElementRule.of(
             "mailboxes",
             MAILBOX_SOURCE,
             MAILBOX_URL,
-            optional("base", Values.TEXT),
-            optional("filter", Values.TEXT),
-            optional("user", Values.TEXT),
-            optional("secret", Values.SECRET));
+            LDAP_BASE,
+            LDAP_FILTER,
+            LDAP_USER,
+            LDAP_SECRET,
+            TRUST_ANCHORS,
+            LDAP_START_TLS,
+            LDAP_CONNECTIONS,
+            LDAP_TIMEOUT,
+            LDAP_CACHE_FOR,
+            LDAP_UNKNOWN_FOR,
+            LDAP_CACHE_SIZE);
     static final ElementRule<Void> HYBRID = ElementRule.of("hybrid")
             .holding(
-                    some(ElementRule.of("sharedDomain", Values.ONE_DOMAIN)),
-                    one(ElementRule.of("remoteRoutingDomain", Values.ONE_DOMAIN)),
-                    one(ElementRule.of(
-                            "cloud",
-                            required("inboundConnector", Values.NAME),
-                            required("outboundConnector", Values.NAME))),
-                    maybe(ElementRule.of("mx", ValueType.words("onPremises", "cloud"))),
-                    maybe(ElementRule.of("centralizedTransport", Values.BOOLEAN)),
-                    maybe(ElementRule.of("secureMail", Values.BOOLEAN)),
+                    some(SHARED_DOMAIN),
+                    one(REMOTE_ROUTING_DOMAIN),
+                    one(CLOUD),
+                    maybe(MX),
+                    maybe(CENTRALIZED_TRANSPORT),
+                    maybe(SECURE_MAIL),
                     maybe(MAILBOXES));
 
     static final ElementRule<Void> MAILFLOW = ElementRule.of("mailflow")

@@ -13,6 +13,8 @@ import dev.mailflow.policy.connection.ConnectionFilter;
 import dev.mailflow.policy.connector.InboundConnectors;
 import dev.mailflow.policy.connector.OutboundConnectors;
 import dev.mailflow.policy.domain.AcceptedDomains;
+import dev.mailflow.policy.hybrid.HybridTopology;
+import dev.mailflow.policy.hybrid.SecureMail;
 import dev.mailflow.policy.rewrite.AddressRewriteTable;
 
 /**
@@ -86,14 +88,18 @@ public final class MailFlowXmlReader {
         AddressRewriteTable rewrite = root.one(Grammar.ADDRESS_REWRITE)
                 .map(new AddressRewriteSection(reading)::map)
                 .orElseGet(AddressRewriteTable::none);
+        Optional<HybridTopology> hybrid =
+                root.one(Grammar.HYBRID).flatMap(new HybridSection(reading, acceptedDomains, inbound, outbound)::map);
+        SecureMail secureMail = new SecureMail(hybrid);
         return new MailFlowPolicy(
                 reading.files().version(),
                 source.toString(),
                 clock.instant(),
                 acceptedDomains,
                 connectionFilter,
-                inbound,
-                outbound,
-                rewrite);
+                secureMail.demandedOf(inbound),
+                secureMail.demandedOf(outbound),
+                rewrite,
+                hybrid);
     }
 }

@@ -24,9 +24,6 @@ final class NotYetSupportedSections {
                                 + " expected a policy without it"));
         root.one(Grammar.TRANSPORT_RULES)
                 .ifPresent(section -> section.all(Grammar.RULE).forEach(this::checkRule));
-        root.one(Grammar.HYBRID)
-                .flatMap(section -> section.one(Grammar.MAILBOXES))
-                .ifPresent(this::checkMailboxes);
     }
 
     private void checkRule(Node<Void> rule) {
@@ -38,19 +35,6 @@ final class NotYetSupportedSections {
                     "found <rule> with "
                             + (script.isPresent() ? "both <script> and <sieve>" : "neither <script> nor <sieve>")
                             + ", expected one of them");
-        }
-    }
-
-    private void checkMailboxes(Node<Void> mailboxes) {
-        boolean elsewhere = mailboxes
-                .get(Grammar.MAILBOX_SOURCE)
-                .filter(source -> !source.equals("james"))
-                .isPresent();
-        if (elsewhere && !mailboxes.has(Grammar.MAILBOX_URL)) {
-            problems.error(
-                    mailboxes.location(),
-                    "found <mailboxes source=" + mailboxes.shown(Grammar.MAILBOX_SOURCE)
-                            + "> without attribute url, expected url=\"…\"");
         }
     }
 }

@@ -1,8 +1,6 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.policy.file;
 
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
@@ -13,10 +11,8 @@ import dev.mailflow.policy.rewrite.AddressRewriteTable;
 import dev.mailflow.policy.rewrite.RewriteSide;
 
 /**
- * Reads rewriting entries as CSV (RFC 4180) in UTF-8: {@value #COLUMNS}, the last two optional, with or without a first
- * line that names the columns. {@code #} at the beginning of a line makes it a comment, blank lines are skipped; several
- * exceptions are separated by spaces, semicolons or, in a quoted field, commas. One pass; a field's line ends and quotes
- * may be quoted, and a record with a mistake costs only itself.
+ * Reads rewriting entries as CSV: {@value #COLUMNS}, the last two optional. Several exceptions are separated by spaces,
+ * semicolons or, in a quoted field, commas.
  */
 final class RewriteEntriesFile {
     static final String COLUMNS = "internal,external,outboundOnly,exceptions";
@@ -26,11 +22,7 @@ final class RewriteEntriesFile {
     private final String name;
     private final Problems problems;
 
-    private byte[] content = new byte[0];
-    private int position;
-    private int line;
-    private int bad;
-    private final List<String> record = new ArrayList<>(MOST_COLUMNS);
+    private List<String> record = List.of();
 
     /** @param name the file as the administrator knows it */
     RewriteEntriesFile(String name, Problems problems) {
@@ -40,130 +32,10 @@ final class RewriteEntriesFile {
 
     /** Adds the good records; the bad ones are reported. */
     void read(byte[] csv, AddressRewriteTable.Builder table) {
-        content = csv;
-        position = startsWithMark() ? 3 : 0;
-        line = 1;
-        boolean first = true;
-        while (position < content.length) {
-            int at = line;
-            if (content[position] == '#') {
-                skipLine();
-                continue;
-            }
-            try {
-                readRecord();
-                boolean blank = record.size() == 1 && record.get(0).isBlank();
-                if (!blank && !(first && isHeading())) {
-                    table.add(entry(at));
-                }
-                first &= blank;
-            } catch (IllegalArgumentException e) {
-                first = false;
-                report(at, e.getMessage());
-            }
-        }
-        if (bad > AddressListFile.LISTED) {
-            problems.error(new SourceLocation(name, 0), "and " + (bad - AddressListFile.LISTED) + " more bad lines");
-        }
-    }
-
-    private boolean startsWithMark() {
-        return content.length > 2
-                && content[0] == (byte) 0xEF
-                && content[1] == (byte) 0xBB
-                && content[2] == (byte) 0xBF;
-    }
-
-    private void report(int at, String message) {
-        bad++;
-        if (bad <= AddressListFile.LISTED) {
-            problems.error(new SourceLocation(name, at), message);
-        }
-    }
-
-    private boolean isHeading() {
-        return record.get(0).strip().equalsIgnoreCase("internal");
-    }
-
-    private void skipLine() {
-        while (position < content.length && content[position] != '\n') {
-            position++;
-        }
-        endLine();
-    }
-
-    private void endLine() {
-        if (position < content.length) {
-            position++;
-            line++;
-        }
-    }
-
-    /** Reads to the end of the record; after a mistake, to the end of the line. */
-    private void readRecord() {
-        record.clear();
-        while (true) {
-            record.add(position < content.length && content[position] == '"' ? quotedField() : plainField());
-            if (position >= content.length || content[position] == '\n') {
-                endLine();
-                return;
-            }
-            position++;
-        }
-    }
-
-    private String plainField() {
-        int start = position;
-        while (position < content.length && content[position] != ',' && content[position] != '\n') {
-            position++;
-        }
-        int end = position > start && content[position - 1] == '\r' && !isComma() ? position - 1 : position;
-        return new String(content, start, end - start, StandardCharsets.UTF_8);
-    }
-
-    private boolean isComma() {
-        return position < content.length && content[position] == ',';
-    }
-
-    private String quotedField() {
-        int begun = position;
-        int begunLine = line;
-        StringBuilder field = new StringBuilder();
-        int start = position + 1;
-        position++;
-        while (position < content.length) {
-            if (content[position] == '"') {
-                field.append(new String(content, start, position - start, StandardCharsets.UTF_8));
-                position++;
-                if (position >= content.length || content[position] != '"') {
-                    return closed(field);
-                }
-                field.append('"');
-                start = position + 1;
-            } else if (content[position] == '\n') {
-                line++;
-            }
-            position++;
-        }
-        // The next quote is nowhere: only this line is lost, not the rest of the file.
-        position = begun;
-        line = begunLine;
-        skipLine();
-        throw new IllegalArgumentException(
-                "found a field that begins with '\"' and does not end, expected '\"' at its end");
-    }
-
-    private String closed(StringBuilder field) {
-        if (position < content.length && content[position] == '\r') {
-            position++;
-        }
-        if (position < content.length && content[position] != ',' && content[position] != '\n') {
-            skipLine();
-            throw new IllegalArgumentException(
-                    "found something between '\"' and the next comma, expected a quoted field"
-                            + " to end at a comma or the end of the line, and quotes within it to be doubled");
-        }
-        return field.toString();
+        new CsvFile(name, problems).read(csv, "internal", (columns, line) -> {
+            record = columns;
+            table.add(entry(line));
+        });
     }
 
     private AddressRewriteEntry entry(int at) {
@@ -178,7 +50,7 @@ final class RewriteEntriesFile {
     }
 
     private String column(int index) {
-        return index < record.size() ? record.get(index).strip() : "";
+        return index < record.size() ? record.get(index) : "";
     }
 
     private RewriteSide side(int column) {

@@ -24,6 +24,7 @@ import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.domain.AcceptedDomain;
 import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.domain.SenderPattern;
+import dev.mailflow.policy.hybrid.LdapSettings;
 import dev.mailflow.policy.rewrite.RewriteSide;
 
 /** The kinds of value that {@code mailflow.xml} knows. */
@@ -131,6 +132,20 @@ final class Values {
         }
         return text;
     });
+
+    static final ValueType<String> LDAP_FILTER = ValueType.of(
+            "a search filter (RFC 4515) in parentheses with " + LdapSettings.PLACEHOLDER
+                    + " in the place of the address",
+            text -> {
+                boolean balanced = text.startsWith("(")
+                        && text.endsWith(")")
+                        && text.chars().filter(c -> c == '(').count()
+                                == text.chars().filter(c -> c == ')').count();
+                if (!balanced || !text.contains(LdapSettings.PLACEHOLDER)) {
+                    throw new IllegalArgumentException();
+                }
+                return text;
+            });
 
     static final ValueType<HostAndPort> HOST =
             ValueType.of("a host name, an IPv4 address or an [IPv6 address], with or without ':port'", Values::host);

@@ -293,7 +293,7 @@ class MailFlowXmlReaderTest {
                         </transportRules>
                         <hybrid>                               <!--! section <hybrid> is not yet supported || without <sharedDomain> || without <cloud> -->
                           <remoteRoutingDomain>*.a.example</remoteRoutingDomain> <!--! no wildcard here -->
-                          <mailboxes source="ldap"/>           <!--! without attribute url -->
+                          <mailboxes source="ldap"/>           <!--! without attribute url || without attribute base -->
                         </hybrid>
                         """));
     }
