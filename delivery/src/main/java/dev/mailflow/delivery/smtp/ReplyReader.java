@@ -51,7 +51,8 @@ final class ReplyReader {
         String text = new String(line, 0, end, StandardCharsets.UTF_8);
         length = 0;
         int found = code(text);
-        char separator = end > 3 ? text.charAt(3) : ' ';
+        // characters, not bytes: a stranger's UTF-8 has fewer of them
+        char separator = text.length() > 3 ? text.charAt(3) : ' ';
         if (found < 0 || (separator != ' ' && separator != '-') || (!lines.isEmpty() && found != code)) {
             throw new ReplySyntaxException(
                     "'" + printable(text.substring(0, Math.min(text.length(), 80))) + "', which is not an SMTP reply");

@@ -2,6 +2,7 @@
 package dev.mailflow.delivery.smtp;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -11,6 +12,7 @@ import dev.mailflow.delivery.SmtpReply;
 import io.netty.buffer.Unpooled;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
+import net.jqwik.api.Example;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
@@ -69,6 +71,19 @@ class ReplyReaderProperties {
             assertThat(e).hasMessageContainingAll("");
         }
         assertThat(read).allSatisfy(reply -> assertThat(reply.code()).isBetween(100, 599));
+    }
+
+    @Example
+    void aLineOfMoreBytesThanCharactersShouldBeASyntaxError() {
+        for (String line : List.of("25\u00e9", "\u00e9\u00e9", "2\u20ac", "250\u00e9")) {
+            byte[] bytes = (line + "\r\n").getBytes(StandardCharsets.UTF_8);
+
+            assertThatThrownBy(() ->
+                            new ReplyReader().read(Unpooled.wrappedBuffer(bytes), (reply, more) -> {}))
+                    .as(line)
+                    .isInstanceOf(ReplyReader.ReplySyntaxException.class)
+                    .hasMessageContaining("which is not an SMTP reply");
+        }
     }
 
     @Property(tries = 20)
