@@ -6,6 +6,8 @@ import java.util.Optional;
 
 import org.apache.james.core.MailAddress;
 
+import dev.mailflow.policy.envelope.RequestedTls;
+
 /**
  * A message and its envelope.
  *
@@ -14,6 +16,7 @@ import org.apache.james.core.MailAddress;
  * @param recipients never empty
  * @param envelopeId ENVID of RFC 3461, as received (xtext)
  * @param ret RET of RFC 3461
+ * @param requestedTls what the message itself says of TLS
  */
 public record OutboundMessage(
         String id,
@@ -21,7 +24,8 @@ public record OutboundMessage(
         List<OutboundRecipient> recipients,
         MessageContent content,
         Optional<String> envelopeId,
-        Optional<DsnReturn> ret) {
+        Optional<DsnReturn> ret,
+        RequestedTls requestedTls) {
 
     public OutboundMessage {
         recipients = List.copyOf(recipients);
@@ -30,7 +34,13 @@ public record OutboundMessage(
         }
     }
 
-    /** A message without delivery status requests. */
+    /** Whether it must not be handed to a next hop that does not promise the same (RFC 8689). */
+    public boolean requiresTlsOfNextHop() {
+        // a report that nobody takes would be lost: for a null sender the option is passed on, not insisted on
+        return requestedTls == RequestedTls.REQUIRED && sender.isPresent();
+    }
+
+    /** A message that asks for nothing in particular. */
     public static OutboundMessage of(
             String id, Optional<MailAddress> sender, List<MailAddress> recipients, MessageContent content) {
         return new OutboundMessage(
@@ -39,6 +49,7 @@ public record OutboundMessage(
                 recipients.stream().map(OutboundRecipient::of).toList(),
                 content,
                 Optional.empty(),
-                Optional.empty());
+                Optional.empty(),
+                RequestedTls.UNSPECIFIED);
     }
 }

@@ -9,8 +9,12 @@ public sealed interface RecipientOutcome {
     /** The next hop that decided; empty when none was reached. */
     Optional<HopUsed> hop();
 
-    /** The next hop has taken responsibility. */
-    record Delivered(SmtpReply reply, HopUsed used) implements RecipientOutcome {
+    /**
+     * The next hop has taken responsibility.
+     *
+     * @param confirms whether it also took over what the sender wants to be told of (it offers DSN)
+     */
+    record Delivered(SmtpReply reply, HopUsed used, boolean confirms) implements RecipientOutcome {
         @Override
         public Optional<HopUsed> hop() {
             return Optional.of(used);

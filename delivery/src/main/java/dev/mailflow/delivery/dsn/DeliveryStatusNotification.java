@@ -1,14 +1,15 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.dsn;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.Date;
-import java.util.Enumeration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -24,15 +25,15 @@ import javax.mail.internet.MimeMultipart;
 import javax.mail.util.ByteArrayDataSource;
 
 import org.apache.james.core.MailAddress;
+import org.apache.james.server.core.MimeMessageInputStream;
 
 import dev.mailflow.delivery.DsnReturn;
 import dev.mailflow.delivery.SmtpReply;
 
 /**
- * A delivery status notification: what RFC 3464 prescribes, in the envelope of RFC 3462, one for all recipients that
- * met the same fate in one attempt. It is sent with the null sender, so it can never cause another.
+ * A delivery status notification: what RFC 3464 prescribes, in the envelope of RFC 3462, one for all recipients of whom
+ * there is something to tell after one attempt. It is sent with the null sender, so it can never cause another.
  *
- * @param action what became of the recipients
  * @param reportingMta our host name
  * @param from whom the report comes from (the postmaster)
  * @param to the original envelope sender
@@ -41,7 +42,6 @@ import dev.mailflow.delivery.SmtpReply;
  * @param recipients never empty
  */
 public record DeliveryStatusNotification(
-        Action action,
         String reportingMta,
         MailAddress from,
         MailAddress to,
@@ -51,6 +51,10 @@ public record DeliveryStatusNotification(
 
     /** Originals up to this size in bytes come back whole when the sender did not say what it wants. */
     private static final int WHOLE_ORIGINAL = 64 * 1024;
+    /** Nor do larger ones when it asked for the whole (RET=FULL): a report is made in memory. */
+    private static final int LARGEST_ORIGINAL = 1024 * 1024;
+    /** What is beyond of a header is not returned. */
+    private static final int LONGEST_HEADER = 256 * 1024;
 
     private static final DateTimeFormatter DATE =
             DateTimeFormatter.ofPattern("EEE, d MMM yyyy HH:mm:ss Z", Locale.US).withZone(ZoneOffset.UTC);
@@ -59,7 +63,7 @@ public record DeliveryStatusNotification(
         recipients = List.copyOf(recipients);
     }
 
-    /** The actions of RFC 3464 section 2.3.3 that we report. */
+    /** The actions of RFC 3464 section 2.3.3 that we report, gravest first. */
     public enum Action {
         FAILED("failed", "Undelivered mail returned to sender"),
         DELAYED("delayed", "Delayed mail, still being retried"),
@@ -82,7 +86,8 @@ public record DeliveryStatusNotification(
     /**
      * One recipient's fate.
      *
-     * @param original ORCPT as received, e.g. {@code rfc822;joe@contoso.com}
+     * @param action what became of it
+     * @param original ORCPT, decoded, e.g. {@code rfc822;joe@contoso.com}
      * @param status RFC 3463
      * @param reason one sentence for people
      * @param reply what the next hop said
@@ -90,6 +95,7 @@ public record DeliveryStatusNotification(
      * @param willRetryUntil for {@link Action#DELAYED}
      */
     public record Recipient(
+            Action action,
             MailAddress address,
             Optional<String> original,
             String status,
@@ -120,7 +126,7 @@ public record DeliveryStatusNotification(
         MimeMessage message = new MimeMessage(Session.getInstance(new Properties()));
         message.setFrom(new InternetAddress(from.asString(), "Mail Delivery System", "utf-8"));
         message.setRecipient(MimeMessage.RecipientType.TO, new InternetAddress(to.asString()));
-        message.setSubject(action.subject, "utf-8");
+        message.setSubject(gravest().subject, "utf-8");
         message.setSentDate(Date.from(now));
         message.setHeader("Auto-Submitted", "auto-replied");
         message.setContent(report);
@@ -128,31 +134,36 @@ public record DeliveryStatusNotification(
         return message;
     }
 
-    private MimeBodyPart original(MimeMessage originalMessage, Optional<DsnReturn> wanted)
-            throws MessagingException, IOException {
-        boolean whole = action == Action.FAILED
-                && wanted.map(DsnReturn.FULL::equals).orElseGet(() -> sizeOf(originalMessage) <= WHOLE_ORIGINAL);
-        if (whole) {
-            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            originalMessage.writeTo(bytes);
-            return part("message/rfc822", bytes.toByteArray(), "Undelivered message");
-        }
-        ByteArrayOutputStream header = new ByteArrayOutputStream();
-        for (Enumeration<String> lines = originalMessage.getAllHeaderLines(); lines.hasMoreElements(); ) {
-            header.write(lines.nextElement().getBytes(StandardCharsets.UTF_8));
-            header.write('\r');
-            header.write('\n');
-        }
-        return part("text/rfc822-headers", header.toByteArray(), "Undelivered message header");
+    private Action gravest() {
+        return recipients.stream()
+                .map(Recipient::action)
+                .min(Comparator.naturalOrder())
+                .orElseThrow();
     }
 
-    private static int sizeOf(MimeMessage message) {
-        try {
-            int size = message.getSize();
-            return size < 0 ? Integer.MAX_VALUE : size;
-        } catch (MessagingException e) {
-            return Integer.MAX_VALUE;
+    private MimeBodyPart original(MimeMessage originalMessage, Optional<DsnReturn> wanted)
+            throws MessagingException, IOException {
+        // RFC 3461 section 4.3: RET speaks of failures only
+        int most = gravest() != Action.FAILED
+                        || wanted.filter(DsnReturn.HDRS::equals).isPresent()
+                ? 0
+                : wanted.isPresent() ? LARGEST_ORIGINAL : WHOLE_ORIGINAL;
+        // not writeTo(): that one reads the header anew and turns its 8-bit characters into question marks
+        try (InputStream in = new MimeMessageInputStream(originalMessage)) {
+            byte[] bytes = in.readNBytes(Math.max(most, LONGEST_HEADER) + 1);
+            return bytes.length <= most
+                    ? part("message/rfc822", bytes, "Undelivered message")
+                    : part("text/rfc822-headers", header(bytes), "Undelivered message header");
         }
+    }
+
+    private static byte[] header(byte[] message) {
+        for (int i = 0; i + 3 < message.length; i++) {
+            if (message[i] == '\n' && (message[i + 1] == '\n' || (message[i + 1] == '\r' && message[i + 2] == '\n'))) {
+                return Arrays.copyOf(message, i + 1);
+            }
+        }
+        return message.length <= LONGEST_HEADER ? message : Arrays.copyOf(message, LONGEST_HEADER);
     }
 
     private static MimeBodyPart part(String type, byte[] content, String description) throws MessagingException {
@@ -177,28 +188,39 @@ public record DeliveryStatusNotification(
     private String forPeople() {
         StringBuilder text = new StringBuilder();
         text.append("This is the mail gateway at ").append(reportingMta).append(".\n\n");
-        text.append(
-                switch (action) {
-                    case FAILED -> "Your message could not be delivered to the recipients below, and will not be tried again.\n";
-                    case DELAYED -> "Your message could not be delivered yet to the recipients below.\n"
-                            + "You need not send it again: delivery is tried until the time given.\n";
-                    case RELAYED -> "Your message was handed, for the recipients below, to a mail system that does not\n"
-                            + "confirm delivery: you may not hear of it again.\n";
-                });
-        for (Recipient recipient : recipients) {
-            text.append("\n<")
-                    .append(recipient.address().asString())
-                    .append(">: ")
-                    .append(oneLine(recipient.reason()));
-            recipient.reply().ifPresent(reply -> text.append("\n    The remote server")
-                    .append(recipient.remoteMta().map(mta -> " " + mta).orElse(""))
-                    .append(" said: ")
-                    .append(oneLine(reply.toString())));
-            recipient.willRetryUntil().ifPresent(until -> text.append("\n    Tried until ")
-                    .append(DATE.format(until)));
-            text.append('\n');
+        for (Action action : Action.values()) {
+            List<Recipient> concerned = recipients.stream()
+                    .filter(recipient -> recipient.action() == action)
+                    .toList();
+            if (!concerned.isEmpty()) {
+                text.append(introduction(action));
+                concerned.forEach(recipient -> describe(recipient, text));
+                text.append('\n');
+            }
         }
         return text.toString();
+    }
+
+    private static String introduction(Action action) {
+        return switch (action) {
+            case FAILED -> "Your message could not be delivered to the recipients below, and will not be tried"
+                    + " again.\n";
+            case DELAYED -> "Your message could not be delivered yet to the recipients below.\n"
+                    + "You need not send it again: delivery is tried until the time given.\n";
+            case RELAYED -> "Your message was handed, for the recipients below, to a mail system that does not\n"
+                    + "confirm delivery: you may not hear of it again.\n";
+        };
+    }
+
+    private static void describe(Recipient recipient, StringBuilder text) {
+        text.append("\n<").append(recipient.address().asString()).append(">: ").append(oneLine(recipient.reason()));
+        recipient.reply().ifPresent(reply -> text.append("\n    The remote server")
+                .append(recipient.remoteMta().map(mta -> " " + mta).orElse(""))
+                .append(" said: ")
+                .append(oneLine(reply.toString())));
+        recipient.willRetryUntil().ifPresent(until -> text.append("\n    Tried until ")
+                .append(DATE.format(until)));
+        text.append('\n');
     }
 
     private String forPrograms() {
@@ -210,7 +232,7 @@ public record DeliveryStatusNotification(
             report.append("\r\n");
             recipient.original().ifPresent(original -> line(report, "Original-Recipient", original));
             line(report, "Final-Recipient", "rfc822; " + recipient.address().asString());
-            line(report, "Action", action.field);
+            line(report, "Action", recipient.action().field);
             line(report, "Status", recipient.status());
             recipient.remoteMta().ifPresent(mta -> line(report, "Remote-MTA", "dns; " + mta));
             line(

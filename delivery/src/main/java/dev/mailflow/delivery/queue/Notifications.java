@@ -4,35 +4,42 @@ package dev.mailflow.delivery.queue;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 
 import javax.mail.MessagingException;
 import javax.mail.internet.MimeMessage;
 
 import org.apache.james.core.MailAddress;
+import org.apache.james.core.MaybeSender;
+import org.apache.james.lifecycle.api.LifecycleUtil;
+import org.apache.james.server.core.MailImpl;
+import org.apache.mailet.Attribute;
+import org.apache.mailet.AttributeValue;
 import org.apache.mailet.DsnParameters;
 import org.apache.mailet.DsnParameters.Notify;
 import org.apache.mailet.DsnParameters.RecipientDsnParameters;
 import org.apache.mailet.Mail;
 import org.apache.mailet.MailetContext;
 
+import dev.mailflow.delivery.DsnReturn;
 import dev.mailflow.delivery.HopUsed;
-import dev.mailflow.delivery.RecipientOutcome;
-import dev.mailflow.delivery.RecipientOutcome.Deferred;
-import dev.mailflow.delivery.RecipientOutcome.Failed;
 import dev.mailflow.delivery.SmtpReply;
 import dev.mailflow.delivery.dsn.DeliveryStatusNotification;
 import dev.mailflow.delivery.dsn.DeliveryStatusNotification.Action;
+import dev.mailflow.delivery.dsn.DeliveryStatusNotification.Recipient;
 import dev.mailflow.policy.connector.RetrySchedule;
+import dev.mailflow.policy.envelope.OriginalRecipient;
+import dev.mailflow.policy.envelope.RequestedTls;
+import dev.mailflow.policy.envelope.Xtext;
 import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
 
 /**
- * Tells senders of failures and delays, as they asked for it (NOTIFY, RET and ENVID of RFC 3461): one report per
- * attempt and action, not per recipient. A null sender is told nothing.
+ * Tells senders of failures, delays and mail that left for systems which confirm nothing, as they asked for it (NOTIFY,
+ * RET and ENVID of RFC 3461): one report per attempt, not per recipient. A null sender is told nothing.
  */
 final class Notifications {
     private final MailetContext context;
@@ -48,101 +55,124 @@ final class Notifications {
     }
 
     /**
-     * Queues the reports that follow from an attempt.
+     * Queues the report that follows from an attempt, if one does.
      *
-     * @throws MessagingException when a report could not be composed or queued: the failure must not be forgotten
+     * @throws MessagingException when it could not be composed or queued: the failure must not be forgotten
      */
     void report(Mail mail, DeliveryState state, DeliveryAttempt outcome, RetrySchedule schedule)
             throws MessagingException, IOException {
-        report(Action.FAILED, Notify.FAILURE, mail, state, outcome.failed(), Optional.empty());
+        Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
+        if (sender.isEmpty()) {
+            return;
+        }
+        Instant now = clock.instant();
+        List<Recipient> recipients = new ArrayList<>();
+        outcome.failed().forEach((address, failed) -> {
+            if (isWanted(mail, address, Notify.FAILURE)) {
+                recipients.add(recipient(
+                        mail,
+                        address,
+                        Action.FAILED,
+                        new Fate(failed.enhancedStatus(), failed.reason(), failed.reply(), failed.hop()),
+                        now,
+                        Optional.empty()));
+            }
+        });
         if (outcome.warn()) {
-            report(
-                    Action.DELAYED,
-                    Notify.DELAY,
-                    mail,
-                    state,
-                    outcome.waiting(),
-                    Optional.of(state.queued().plus(schedule.expireAfter())));
+            Instant until = state.queued().plus(schedule.expireAfter());
+            outcome.waiting().forEach((address, deferred) -> {
+                if (isWanted(mail, address, Notify.DELAY)) {
+                    recipients.add(recipient(
+                            mail,
+                            address,
+                            Action.DELAYED,
+                            new Fate(deferred.enhancedStatus(), deferred.reason(), deferred.reply(), deferred.hop()),
+                            now,
+                            Optional.of(until)));
+                }
+            });
+        }
+        outcome.delivered().forEach((address, delivered) -> {
+            if (!delivered.confirms() && isWanted(mail, address, Notify.SUCCESS)) {
+                recipients.add(recipient(
+                        mail,
+                        address,
+                        Action.RELAYED,
+                        new Fate(
+                                delivered.reply().enhancedStatus().orElse("2.0.0"),
+                                "taken by " + delivered.used(),
+                                Optional.of(delivered.reply()),
+                                Optional.of(delivered.used())),
+                        now,
+                        Optional.empty()));
+            }
+        });
+        if (!recipients.isEmpty()) {
+            send(mail, sender.get(), state, recipients, now);
         }
     }
 
-    private void report(
-            Action action,
-            Notify wish,
-            Mail mail,
-            DeliveryState state,
-            Map<MailAddress, ? extends RecipientOutcome> outcomes,
-            Optional<Instant> willRetryUntil)
+    private void send(Mail about, MailAddress sender, DeliveryState state, List<Recipient> recipients, Instant now)
             throws MessagingException, IOException {
-        Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
-        Optional<DsnParameters> dsn = mail.dsnParameters();
-        Instant now = clock.instant();
-        List<DeliveryStatusNotification.Recipient> recipients = outcomes.entrySet().stream()
-                .filter(entry -> wanted(dsn, entry.getKey(), wish))
-                .map(entry -> recipient(entry.getKey(), entry.getValue(), dsn, now, willRetryUntil))
-                .toList();
-        if (sender.isEmpty() || recipients.isEmpty()) {
-            return;
-        }
         DeliveryStatusNotification notification = new DeliveryStatusNotification(
-                action,
                 reportingMta,
                 context.getPostmaster(),
-                sender.get(),
-                dsn.flatMap(DsnParameters::getEnvIdParameter).map(DsnParameters.EnvId::asString),
+                sender,
+                about.dsnParameters().flatMap(DsnParameters::getEnvIdParameter).map(id -> Xtext.decode(id.asString())),
                 state.queued(),
                 recipients);
-        MimeMessage message = notification.compose(mail.getMessage(), QueuedMail.wanted(mail), now);
-        context.sendMail(MailAddress.nullSender(), List.of(sender.get()), message);
-        events.publish(new MailFlowEvent.Notified(
-                QueuedMail.reference(mail),
-                action.toString(),
-                sender.get().asString(),
-                recipients.stream()
-                        .map(recipient -> recipient.address().asString())
-                        .toList()));
+        boolean secret = QueuedMail.requestedTls(about) == RequestedTls.REQUIRED;
+        // RFC 8689 section 5: a report is protected like what it is about, and bears no more of it than the header
+        MimeMessage message = notification.compose(
+                about.getMessage(), secret ? Optional.of(DsnReturn.HDRS) : QueuedMail.wanted(about), now);
+        MailImpl report = MailImpl.builder()
+                .name(MailImpl.getId())
+                .sender(MaybeSender.nullSender())
+                .addRecipient(sender)
+                .mimeMessage(message)
+                .build();
+        try {
+            if (secret) {
+                report.setAttribute(new Attribute(QueuedMail.REQUIRETLS_OPTION, AttributeValue.of(true)));
+            }
+            context.sendMail(report);
+        } finally {
+            LifecycleUtil.dispose(report);
+        }
+        for (Action action : Action.values()) {
+            List<String> concerned = recipients.stream()
+                    .filter(recipient -> recipient.action() == action)
+                    .map(recipient -> recipient.address().asString())
+                    .toList();
+            if (!concerned.isEmpty()) {
+                events.publish(new MailFlowEvent.Notified(
+                        QueuedMail.reference(about), action.toString(), sender.asString(), concerned));
+            }
+        }
     }
 
     /** Without NOTIFY the sender is told of failures and delays (RFC 3461 section 4.1). */
-    private static boolean wanted(Optional<DsnParameters> dsn, MailAddress recipient, Notify wish) {
-        return parameters(dsn, recipient)
+    private static boolean isWanted(Mail mail, MailAddress recipient, Notify wish) {
+        return mail.dsnParameters()
+                .flatMap(dsn -> Optional.ofNullable(dsn.getRcptParameters().get(recipient)))
                 .flatMap(RecipientDsnParameters::getNotifyParameter)
                 .map((EnumSet<Notify> wishes) -> wishes.contains(wish))
-                .orElse(true);
+                .orElse(wish != Notify.SUCCESS);
     }
 
-    private static Optional<RecipientDsnParameters> parameters(Optional<DsnParameters> dsn, MailAddress recipient) {
-        return dsn.flatMap(
-                known -> Optional.ofNullable(known.getRcptParameters().get(recipient)));
-    }
+    /** What is told of an outcome. */
+    private record Fate(String status, String reason, Optional<SmtpReply> reply, Optional<HopUsed> hop) {}
 
-    private DeliveryStatusNotification.Recipient recipient(
-            MailAddress address,
-            RecipientOutcome outcome,
-            Optional<DsnParameters> dsn,
-            Instant now,
-            Optional<Instant> willRetryUntil) {
-        String status = "";
-        String reason = "";
-        Optional<SmtpReply> reply = Optional.empty();
-        if (outcome instanceof Failed failed) {
-            status = failed.enhancedStatus();
-            reason = failed.reason();
-            reply = failed.reply();
-        } else if (outcome instanceof Deferred deferred) {
-            status = deferred.enhancedStatus();
-            reason = deferred.reason();
-            reply = deferred.reply();
-        }
-        return new DeliveryStatusNotification.Recipient(
+    private static Recipient recipient(
+            Mail mail, MailAddress address, Action action, Fate fate, Instant now, Optional<Instant> willRetryUntil) {
+        return new Recipient(
+                action,
                 address,
-                parameters(dsn, address)
-                        .flatMap(RecipientDsnParameters::getOrcptParameter)
-                        .map(original -> "rfc822;" + original.asString()),
-                status,
-                reason,
-                reply,
-                outcome.hop().map(HopUsed::host),
+                QueuedMail.originalRecipient(mail, address).map(OriginalRecipient::decoded),
+                fate.status(),
+                fate.reason(),
+                fate.reply(),
+                fate.hop().map(HopUsed::host),
                 now,
                 willRetryUntil);
     }

@@ -13,7 +13,9 @@ import javax.mail.MessagingException;
 
 import org.apache.james.core.MailAddress;
 import org.apache.james.server.core.MimeMessageInputStream;
+import org.apache.mailet.AttributeName;
 import org.apache.mailet.AttributeUtils;
+import org.apache.mailet.AttributeValue;
 import org.apache.mailet.DsnParameters;
 import org.apache.mailet.DsnParameters.RecipientDsnParameters;
 import org.apache.mailet.Mail;
@@ -24,12 +26,18 @@ import dev.mailflow.delivery.DsnReturn;
 import dev.mailflow.delivery.MessageContent;
 import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.OutboundRecipient;
+import dev.mailflow.policy.envelope.OriginalRecipient;
+import dev.mailflow.policy.envelope.RequestedTls;
 import dev.mailflow.policy.event.MailFlowEvent.MessageRef;
 
 /** A James mail seen as the message and envelope that the transport sends. */
 final class QueuedMail implements AutoCloseable {
     /** Messages up to this many bytes stay in memory while they are sent; larger ones go through a temporary file. */
     private static final int IN_MEMORY = 256 * 1024;
+
+    static final AttributeName REQUIRETLS_OPTION = AttributeName.of(RequestedTls.ATTRIBUTE);
+
+    private static final AttributeName ORIGINAL_RECIPIENTS = AttributeName.of(OriginalRecipient.ATTRIBUTE);
 
     private final Mail mail;
     private final FileBackedOutputStream bytes;
@@ -67,7 +75,8 @@ final class QueuedMail implements AutoCloseable {
                         .toList(),
                 content(),
                 dsn.flatMap(DsnParameters::getEnvIdParameter).map(DsnParameters.EnvId::asString),
-                wanted(mail));
+                wanted(mail),
+                requestedTls(mail));
     }
 
     List<MailAddress> recipients() {
@@ -85,6 +94,36 @@ final class QueuedMail implements AutoCloseable {
                 .map(ret -> ret == DsnParameters.Ret.FULL ? DsnReturn.FULL : DsnReturn.HDRS);
     }
 
+    static RequestedTls requestedTls(Mail mail) {
+        Optional<String> header;
+        try {
+            header = Optional.ofNullable(mail.getMessage().getHeader(RequestedTls.HEADER))
+                    .filter(values -> values.length == 1)
+                    .map(values -> values[0]);
+        } catch (MessagingException e) {
+            header = Optional.empty();
+        }
+        return RequestedTls.of(
+                AttributeUtils.getValueAndCastFromMail(mail, REQUIRETLS_OPTION, Boolean.class)
+                        .orElse(false),
+                header);
+    }
+
+    /** ORCPT as it was received. */
+    static Optional<OriginalRecipient> originalRecipient(Mail mail, MailAddress recipient) {
+        return mail.dsnParameters()
+                .flatMap(dsn -> Optional.ofNullable(dsn.getRcptParameters().get(recipient)))
+                .flatMap(RecipientDsnParameters::getOrcptParameter)
+                .map(address -> new OriginalRecipient(OriginalRecipient.RFC822, address.asString()))
+                .or(() -> AttributeUtils.getAttributeValueFromMail(mail, ORIGINAL_RECIPIENTS)
+                        .filter(Map.class::isInstance)
+                        .map(values -> ((Map<?, ?>) values).get(recipient.asString()))
+                        .filter(AttributeValue.class::isInstance)
+                        .map(value -> ((AttributeValue<?>) value).value())
+                        .filter(String.class::isInstance)
+                        .flatMap(value -> OriginalRecipient.parse((String) value)));
+    }
+
     static MessageRef reference(Mail mail) {
         String id;
         try {
@@ -95,14 +134,13 @@ final class QueuedMail implements AutoCloseable {
         return new MessageRef(mail.getName(), Optional.ofNullable(id));
     }
 
-    private static OutboundRecipient recipient(MailAddress address, Optional<RecipientDsnParameters> dsn) {
+    private OutboundRecipient recipient(MailAddress address, Optional<RecipientDsnParameters> dsn) {
         return new OutboundRecipient(
                 address,
                 dsn.flatMap(RecipientDsnParameters::getNotifyParameter).map(values -> values.stream()
                         .map(value -> value.name().toUpperCase(Locale.ROOT))
                         .collect(Collectors.joining(","))),
-                dsn.flatMap(RecipientDsnParameters::getOrcptParameter)
-                        .map(original -> "rfc822;" + original.asString()));
+                originalRecipient(mail, address).map(OriginalRecipient::toString));
     }
 
     private MessageContent content() {

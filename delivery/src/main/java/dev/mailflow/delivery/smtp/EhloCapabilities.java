@@ -62,6 +62,10 @@ public record EhloCapabilities(Map<String, List<String>> keywords) {
         return offers("DSN");
     }
 
+    public boolean requireTls() {
+        return offers("REQUIRETLS");
+    }
+
     public boolean size() {
         return offers("SIZE");
     }

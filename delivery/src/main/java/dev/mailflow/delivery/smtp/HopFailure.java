@@ -19,6 +19,8 @@ public record HopFailure(
 
     /** What went wrong; where several hops failed, the reason of the later kind is the clearest to report. */
     public enum Kind {
+        /** The next hop does not offer REQUIRETLS, which the message demands. */
+        REQUIRETLS,
         /** The engine is closing, or waited too long for a free connection. */
         BUSY,
         /** No TCP connection. */

@@ -23,6 +23,7 @@ import dev.mailflow.delivery.OutboundRecipient;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.SmtpReply;
 import dev.mailflow.policy.domain.DomainPattern;
+import dev.mailflow.policy.envelope.RequestedTls;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFuture;
@@ -79,6 +80,13 @@ final class Transaction {
 
     void start() {
         EhloCapabilities offered = connection.capabilities();
+        if (message.requiresTlsOfNextHop() && !offered.requireTls()) {
+            finish(
+                    Optional.of(connection.failure(
+                            HopFailure.Kind.REQUIRETLS, "4.7.30", connection.address() + " does not offer REQUIRETLS")),
+                    reset);
+            return;
+        }
         OptionalLong limit = offered.sizeLimit();
         if (limit.isPresent() && content.size() > limit.getAsLong()) {
             refuseAll(
@@ -208,6 +216,9 @@ final class Transaction {
                 && (message.sender().filter(Transaction::needsUtf8).isPresent()
                         || recipients.stream().anyMatch(recipient -> needsUtf8(recipient.address())))) {
             line.append(" SMTPUTF8");
+        }
+        if (offered.requireTls() && message.requestedTls() == RequestedTls.REQUIRED) {
+            line.append(" REQUIRETLS");
         }
         if (offered.dsn()) {
             message.ret().ifPresent(ret -> line.append(" RET=").append(ret));
@@ -442,7 +453,10 @@ final class Transaction {
         if (mailRefusal.isPresent()) {
             endAfterMailRefusal();
         } else if (reply.isPositive()) {
-            accepted.forEach(recipient -> settle(recipient, new RecipientOutcome.Delivered(reply, connection.hop())));
+            accepted.forEach(recipient -> settle(
+                    recipient,
+                    new RecipientOutcome.Delivered(
+                            reply, connection.hop(), connection.capabilities().dsn())));
             finish(false);
         } else if (reply.isTransient() || reply.isPermanent()) {
             settleAccepted(reply, "the message content");

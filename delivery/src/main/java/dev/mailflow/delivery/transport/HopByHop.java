@@ -60,6 +60,7 @@ final class HopByHop {
     private final Deque<InetAddress> addresses = new ArrayDeque<>();
     private int tried;
     private Optional<HopFailure> clearest = Optional.empty();
+    private boolean anotherTimeMayDo;
     private Optional<RecipientOutcome> notResolved = Optional.empty();
 
     HopByHop(
@@ -96,7 +97,7 @@ final class HopByHop {
 
     private void nextTarget() {
         if (targets.isEmpty() || tried >= MOST_ADDRESSES) {
-            settleRemaining(clearest.map(HopFailure::asOutcome)
+            settleRemaining(clearest.map(this::outcome)
                     .or(() -> notResolved)
                     .orElseGet(() -> new RecipientOutcome.Deferred(
                             "4.4.4",
@@ -193,7 +194,21 @@ final class HopByHop {
         }
     }
 
+    private RecipientOutcome outcome(HopFailure failure) {
+        return message.requiresTlsOfNextHop() && !anotherTimeMayDo
+                ? new RecipientOutcome.Failed(
+                        "5.7.30", "REQUIRETLS support required: " + failure.reason(), failure.reply(), failure.hop())
+                : failure.asOutcome();
+    }
+
+    /** Where the connector itself demands TLS, its promise is kept as ever: the mail waits. */
+    private boolean isForWantOfRequireTls(HopFailure failure) {
+        return failure.kind() == HopFailure.Kind.REQUIRETLS
+                || (failure.kind() == HopFailure.Kind.TLS && !tls.equals(connector.tls()));
+    }
+
     private void consider(HopFailure failure) {
+        anotherTimeMayDo |= !isForWantOfRequireTls(failure);
         if (clearest.isEmpty() || failure.kind().compareTo(clearest.get().kind()) >= 0) {
             clearest = Optional.of(failure);
         }

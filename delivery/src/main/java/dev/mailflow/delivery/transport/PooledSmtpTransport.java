@@ -46,6 +46,7 @@ import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
+import dev.mailflow.policy.envelope.RequestedTls;
 import io.netty.channel.nio.NioEventLoopGroup;
 
 /**
@@ -118,14 +119,23 @@ public final class PooledSmtpTransport implements OutboundTransport {
     @Override
     public CompletionStage<DeliveryReport> send(
             OutboundConnector connector, TlsRequirement effectiveTls, OutboundMessage message) {
+        if (message.requiresTlsOfNextHop() && effectiveTls.level() == TlsLevel.NONE) {
+            return all(
+                    message,
+                    new RecipientOutcome.Failed(
+                            "5.7.30",
+                            "REQUIRETLS support required: connector '" + connector.name() + "' forbids TLS",
+                            Optional.empty(),
+                            Optional.empty()));
+        }
         if (effectiveTls.level() == TlsLevel.DANE) {
             return allDeferred(
                     message, "4.7.5", "TLS level 'dane' of connector '" + connector.name() + "' is not yet supported");
         }
         CompletableFuture<DeliveryReport> report = new CompletableFuture<>();
         try {
-            contentThreads.execute(
-                    () -> prepareAndSend(connector, effectiveTls, message).whenComplete((done, thrown) -> {
+            contentThreads.execute(() -> prepareAndSend(connector, asked(effectiveTls, message), message)
+                    .whenComplete((done, thrown) -> {
                         if (thrown == null) {
                             report.complete(done);
                         } else {
@@ -136,6 +146,19 @@ public final class PooledSmtpTransport implements OutboundTransport {
             return allDeferred(message, "4.3.2", "delivery is shutting down");
         }
         return report;
+    }
+
+    /**
+     * REQUIRETLS asks for an authenticated next hop (RFC 8689 section 4.2.1). A report with a null sender would be lost
+     * for want of one, and is only kept from plaintext.
+     */
+    private static TlsRequirement asked(TlsRequirement tls, OutboundMessage message) {
+        if (message.requiresTlsOfNextHop()) {
+            return tls.atLeastDomain();
+        }
+        return message.requestedTls() == RequestedTls.REQUIRED && tls.level() != TlsLevel.NONE
+                ? tls.atLeastEncrypt()
+                : tls;
     }
 
     private CompletionStage<DeliveryReport> prepareAndSend(
@@ -185,8 +208,12 @@ public final class PooledSmtpTransport implements OutboundTransport {
     }
 
     private static CompletionStage<DeliveryReport> allDeferred(OutboundMessage message, String status, String reason) {
+        return all(message, deferred(status, reason));
+    }
+
+    private static CompletionStage<DeliveryReport> all(OutboundMessage message, RecipientOutcome outcome) {
         Map<MailAddress, RecipientOutcome> outcomes = new LinkedHashMap<>();
-        message.recipients().forEach(recipient -> outcomes.put(recipient.address(), deferred(status, reason)));
+        message.recipients().forEach(recipient -> outcomes.put(recipient.address(), outcome));
         return CompletableFuture.completedFuture(new DeliveryReport(outcomes));
     }
 

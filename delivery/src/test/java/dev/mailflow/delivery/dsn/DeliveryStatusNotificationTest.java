@@ -27,12 +27,11 @@ class DeliveryStatusNotificationTest {
     private static final Instant NOW = Instant.parse("2026-11-23T13:30:00Z");
     private static final String ORIGINAL = "From: a@contoso.com\r\nSubject: hi\r\n\r\nbody, 8-bit: é\r\n";
 
-    private static String compose(Action action, Optional<DsnReturn> wanted, Recipient... recipients) throws Exception {
+    private static String compose(Optional<DsnReturn> wanted, Recipient... recipients) throws Exception {
         MimeMessage original = new MimeMessage(
                 Session.getInstance(new Properties()),
                 new ByteArrayInputStream(ORIGINAL.getBytes(StandardCharsets.UTF_8)));
         MimeMessage report = new DeliveryStatusNotification(
-                        action,
                         "gateway.contoso.com",
                         new MailAddress("postmaster@contoso.com"),
                         new MailAddress("a@contoso.com"),
@@ -47,6 +46,7 @@ class DeliveryStatusNotificationTest {
 
     private static Recipient failed(String address) throws Exception {
         return new Recipient(
+                Action.FAILED,
                 new MailAddress(address),
                 Optional.of("rfc822;orig@fabrikam.com"),
                 "5.1.1",
@@ -59,8 +59,7 @@ class DeliveryStatusNotificationTest {
 
     @Test
     void composeShouldReportAsRfc3464Prescribes() throws Exception {
-        String report =
-                compose(Action.FAILED, Optional.empty(), failed("joe@fabrikam.com"), failed("jim@fabrikam.com"));
+        String report = compose(Optional.empty(), failed("joe@fabrikam.com"), failed("jim@fabrikam.com"));
 
         assertThat(report)
                 .containsPattern("Content-Type: multipart/report; report-type=delivery-status;\\s+boundary=")
@@ -87,13 +86,12 @@ class DeliveryStatusNotificationTest {
 
     @Test
     void composeShouldNotLetTheRemoteReplyForgeAField() throws Exception {
-        assertThat(compose(Action.FAILED, Optional.empty(), failed("joe@fabrikam.com")))
-                .doesNotContain("\nAction: delivered");
+        assertThat(compose(Optional.empty(), failed("joe@fabrikam.com"))).doesNotContain("\nAction: delivered");
     }
 
     @Test
     void composeShouldReturnASmallOriginalByteForByte() throws Exception {
-        assertThat(compose(Action.FAILED, Optional.empty(), failed("joe@fabrikam.com")))
+        assertThat(compose(Optional.empty(), failed("joe@fabrikam.com")))
                 .contains("Content-Type: message/rfc822")
                 .contains("Content-Transfer-Encoding: 8bit")
                 .contains("\r\n\r\n" + ORIGINAL);
@@ -101,7 +99,7 @@ class DeliveryStatusNotificationTest {
 
     @Test
     void composeShouldReturnTheHeaderOnlyWhenAskedTo() throws Exception {
-        assertThat(compose(Action.FAILED, Optional.of(DsnReturn.HDRS), failed("joe@fabrikam.com")))
+        assertThat(compose(Optional.of(DsnReturn.HDRS), failed("joe@fabrikam.com")))
                 .contains("Content-Type: text/rfc822-headers")
                 .contains("Subject: hi")
                 .doesNotContain("body, 8-bit");
@@ -110,6 +108,7 @@ class DeliveryStatusNotificationTest {
     @Test
     void composeShouldSayUntilWhenDelayedMailIsTried() throws Exception {
         Recipient delayed = new Recipient(
+                Action.DELAYED,
                 new MailAddress("joe@fabrikam.com"),
                 Optional.empty(),
                 "4.4.1",
@@ -119,7 +118,7 @@ class DeliveryStatusNotificationTest {
                 NOW,
                 Optional.of(Instant.parse("2026-11-25T12:00:00Z")));
 
-        assertThat(compose(Action.DELAYED, Optional.of(DsnReturn.FULL), delayed))
+        assertThat(compose(Optional.of(DsnReturn.FULL), delayed))
                 .contains("Action: delayed")
                 .contains("Will-Retry-Until: Wed, 25 Nov 2026 12:00:00 +0000")
                 .contains("Diagnostic-Code: X-Mailflow; connection refused")

@@ -66,7 +66,7 @@ class DeliveryAttemptTest {
     @Test
     void oneRecipientsFateShouldNotBeTheOthers() {
         RecipientOutcome delivered = new RecipientOutcome.Delivered(
-                new SmtpReply(250, List.of("ok")), new HopUsed("mx", "127.0.0.1", 25, Optional.empty()));
+                new SmtpReply(250, List.of("ok")), new HopUsed("mx", "127.0.0.1", 25, Optional.empty()), true);
         RecipientOutcome failed =
                 new RecipientOutcome.Failed("5.1.1", "no such user", Optional.empty(), Optional.empty());
 

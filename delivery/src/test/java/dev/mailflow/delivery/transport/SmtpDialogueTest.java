@@ -46,6 +46,7 @@ import dev.mailflow.delivery.SmtpTimeouts;
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
+import dev.mailflow.policy.envelope.RequestedTls;
 
 /** What is said to a next hop, and what its answers mean for each recipient. */
 class SmtpDialogueTest {
@@ -413,7 +414,8 @@ class SmtpDialogueTest {
                         ANN, Optional.of("SUCCESS,FAILURE"), Optional.of("rfc822;Ann@fabrikam.com"))),
                 MessageContent.of("Subject: x\r\n\r\nx\r\n".getBytes(StandardCharsets.US_ASCII)),
                 Optional.of("QQ314159"),
-                Optional.of(DsnReturn.HDRS));
+                Optional.of(DsnReturn.HDRS),
+                RequestedTls.UNSPECIFIED);
         try (var modern = ScriptedSmtpPeer.builder()
                         .extensions("PIPELINING", "8BITMIME", "SIZE 1000000", "DSN", "SMTPUTF8")
                         .start();
@@ -440,7 +442,8 @@ class SmtpDialogueTest {
                 List.of(new OutboundRecipient(ANN, Optional.of("NEVER\r\nRSET"), Optional.empty())),
                 MessageContent.of(new byte[0]),
                 Optional.of("a b"),
-                Optional.empty());
+                Optional.empty(),
+                RequestedTls.UNSPECIFIED);
         try (var peer = ScriptedSmtpPeer.builder().extensions("DSN").start()) {
             outbound.send(connector().to(peer).build(), message);
 

@@ -36,8 +36,18 @@ public record TlsRequirement(
 
     /** This requirement raised to at least {@link TlsLevel#ENCRYPT} (a rule's {@code requiretls}). */
     public TlsRequirement atLeastEncrypt() {
-        return level.requiresTls()
-                ? this
-                : new TlsRequirement(TlsLevel.ENCRYPT, name, trustAnchors, pins, clientCertificate);
+        return level.requiresTls() ? this : at(TlsLevel.ENCRYPT);
+    }
+
+    /**
+     * This requirement raised until it authenticates the next hop (REQUIRETLS, RFC 8689 section 4.2.1): by name, unless it
+     * does so already.
+     */
+    public TlsRequirement atLeastDomain() {
+        return level.compareTo(TlsLevel.DOMAIN) >= 0 ? this : at(TlsLevel.DOMAIN);
+    }
+
+    private TlsRequirement at(TlsLevel other) {
+        return new TlsRequirement(other, name, trustAnchors, pins, clientCertificate);
     }
 }

@@ -1,0 +1,245 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
+import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
+import dev.mailflow.delivery.testing.ScriptedSmtpPeer.ReceivedMessage;
+import dev.mailflow.policy.event.MailFlowEvent;
+import dev.mailflow.policy.testing.TestCertificates;
+
+/** What senders ask to be told of (RFC 3461) and what TLS they ask for (RFC 8689), from the door to the next hop. */
+class DeliveryStatusTest {
+    private static final TestCertificates.Authority AUTHORITY = TestCertificates.authority("Test CA");
+
+    private static ScriptedSmtpPeer home;
+    private static ScriptedSmtpPeer confirming;
+    private static ScriptedSmtpPeer mute;
+    private static ScriptedSmtpPeer strict;
+    private static GatewayScenario scenario;
+
+    @BeforeAll
+    static void start(@TempDir Path directory) throws Exception {
+        home = ScriptedSmtpPeer.builder().extensions("PIPELINING", "8BITMIME").start();
+        confirming = ScriptedSmtpPeer.builder()
+                .extensions("PIPELINING", "8BITMIME", "DSN")
+                .when("RCPT", "nobody", Action.reply("550 5.1.1 no such user here"))
+                .start();
+        mute = ScriptedSmtpPeer.builder()
+                .extensions("PIPELINING", "8BITMIME")
+                .when("RCPT", "nobody", Action.reply("550 5.1.1 no such user here"))
+                .start();
+        strict = ScriptedSmtpPeer.builder()
+                .extensionsAfterTls("PIPELINING", "8BITMIME", "REQUIRETLS")
+                .startTls(AUTHORITY.leaf("strict.test").issue())
+                .start();
+        scenario = GatewayScenario.in(directory)
+                .policy("<outboundConnectors>" + connector("home", home, "<tls level=\"none\"/>")
+                        + connector("confirming", confirming, "<tls level=\"none\"/>")
+                        + connector("mute", mute, "<tls level=\"opportunistic\"/>")
+                        + connector(
+                                "strict",
+                                strict,
+                                "<tls level=\"domain\" name=\"strict.test\" trustAnchors=\"file://conf/ca.pem\"/>")
+                        + "</outboundConnectors>")
+                .file(
+                        "ca.pem",
+                        Files.readString(TestCertificates.writePem(
+                                directory.resolve("authority.pem"), AUTHORITY.certificate())))
+                .start();
+    }
+
+    @AfterAll
+    static void stop() {
+        scenario.close();
+        home.close();
+        confirming.close();
+        mute.close();
+        strict.close();
+    }
+
+    private static String connector(String name, ScriptedSmtpPeer peer, String tls) {
+        return "<outboundConnector name=\"" + name + "\" type=\"partner\"><recipientDomain>" + name
+                + ".test</recipientDomain><smartHost>127.0.0.1:" + peer.port() + "</smartHost>" + tls
+                + "</outboundConnector>";
+    }
+
+    private static void send(String subject, String mail, String... recipients) throws Exception {
+        try (SmtpSender.Session session = scenario.sender().open()) {
+            send(session, subject, mail, recipients);
+        }
+    }
+
+    private static void send(SmtpSender.Session session, String subject, String mail, String... recipients)
+            throws Exception {
+        session.command(mail, "250");
+        for (String recipient : recipients) {
+            session.command(recipient, "250");
+        }
+        session.command("DATA", "354");
+        session.command(SmtpSender.message(subject) + ".", "250");
+    }
+
+    private static ReceivedMessage received(ScriptedSmtpPeer peer, String subject) {
+        return GatewayScenario.await()
+                .until(
+                        () -> peer.messages().stream()
+                                .filter(message -> message.text().contains(subject))
+                                .findFirst(),
+                        Optional::isPresent)
+                .orElseThrow();
+    }
+
+    private static List<ReceivedMessage> reports(String subject) {
+        return home.messages().stream()
+                .filter(message -> message.text().contains("<" + subject + "@contoso.com>"))
+                .toList();
+    }
+
+    @Test
+    void wishesShouldBePassedOnToANextHopThatConfirms() throws Exception {
+        send(
+                "passed-on",
+                "MAIL FROM:<joe@home.test> RET=hdrs ENVID=QQ+2B1",
+                "RCPT TO:<a@confirming.test> NOTIFY=success,DELAY ORCPT=rfc822;first+2Bname@confirming.test",
+                "RCPT TO:<b@confirming.test> NOTIFY=NEVER",
+                "RCPT TO:<c@confirming.test> ORCPT=x400;/S+3Dc/",
+                "RCPT TO:<d@confirming.test>");
+
+        ReceivedMessage message = received(confirming, "passed-on");
+        assertThat(message.mail()).endsWith(" RET=HDRS ENVID=QQ+2B1");
+        assertThat(message.recipients())
+                .containsExactlyInAnyOrder(
+                        "RCPT TO:<a@confirming.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;first+2Bname@confirming.test",
+                        "RCPT TO:<b@confirming.test> NOTIFY=NEVER",
+                        "RCPT TO:<c@confirming.test> ORCPT=x400;/S+3Dc/",
+                        "RCPT TO:<d@confirming.test>");
+    }
+
+    @Test
+    void oneReportShouldTellOfAllRecipientsOfAnAttempt() throws Exception {
+        send(
+                "one-report",
+                "MAIL FROM:<joe@home.test> RET=FULL ENVID=QQ+2B2",
+                "RCPT TO:<a@mute.test> NOTIFY=SUCCESS ORCPT=rfc822;first+2Bname@mute.test",
+                "RCPT TO:<b@mute.test>",
+                "RCPT TO:<nobody1@mute.test> NOTIFY=SUCCESS,FAILURE",
+                "RCPT TO:<nobody2@mute.test>",
+                "RCPT TO:<nobody3@mute.test> NOTIFY=NEVER",
+                "RCPT TO:<nobody4@mute.test> NOTIFY=SUCCESS");
+
+        String report = received(home, "one-report").text();
+        assertThat(report)
+                .contains("Original-Envelope-Id: QQ+2\r\n")
+                .contains("Original-Recipient: rfc822;first+name@mute.test\r\n"
+                        + "Final-Recipient: rfc822; a@mute.test\r\nAction: relayed\r\nStatus: 2.")
+                .contains("Final-Recipient: rfc822; nobody1@mute.test\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+                        + "Remote-MTA: dns; 127.0.0.1\r\n"
+                        + "Diagnostic-Code: smtp; 550 5.1.1 no such user here")
+                .contains("Final-Recipient: rfc822; nobody2@mute.test")
+                .contains("Body of one-report")
+                .doesNotContain("b@mute.test", "nobody3@mute.test", "nobody4@mute.test");
+        assertThat(reports("one-report")).hasSize(1);
+    }
+
+    @Test
+    void aRecipientGivenTwiceShouldBeDeliveredToAndTheLaterWishCount() throws Exception {
+        send(
+                "twice",
+                "MAIL FROM:<joe@home.test>",
+                "RCPT TO:<a@confirming.test> NOTIFY=FAILURE",
+                "RCPT TO:<a@confirming.test> NOTIFY=NEVER");
+
+        assertThat(received(confirming, "twice").recipients()).containsOnly("RCPT TO:<a@confirming.test> NOTIFY=NEVER");
+    }
+
+    @Test
+    void aNullSenderShouldBeToldNothing() throws Exception {
+        send("bounced", "MAIL FROM:<> RET=FULL", "RCPT TO:<nobody@mute.test> NOTIFY=FAILURE");
+        send("after-bounced", "MAIL FROM:<joe@home.test>", "RCPT TO:<nobody@mute.test>");
+
+        received(home, "after-bounced");
+        assertThat(reports("bounced")).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "MAIL FROM:<joe@home.test> RET=ALL | 5.5.4 RET: found 'ALL', expected FULL or HDRS",
+                "MAIL FROM:<joe@home.test> ENVID=a=b | 5.5.4 ENVID: expected xtext",
+                "MAIL FROM:<joe@home.test> RET=FULL RET=HDRS | 5.5.4 parameter RET given twice",
+                "RCPT TO:<a@home.test> NOTIFY=NEVER,SUCCESS | 5.5.4 NOTIFY: found 'NEVER,SUCCESS', expected NEVER or",
+                "RCPT TO:<a@home.test> NOTIFY= | 5.5.4 NOTIFY: found ''",
+                "RCPT TO:<a@home.test> ORCPT=joe@home.test | 5.5.4 ORCPT: expected an address type",
+                "RCPT TO:<a@home.test> NOTIFY=NEVER NOTIFY=NEVER | 5.5.4 parameter NOTIFY given twice",
+                "MAIL FROM:<joe@home.test> REQUIRETLS=yes | 5.5.4 REQUIRETLS takes no value",
+            })
+    void whatMeansNothingShouldBeRefusedAndTheSessionGoOn(String command, String reply) throws Exception {
+        try (SmtpSender.Session session = scenario.sender().open()) {
+            if (command.startsWith("RCPT")) {
+                session.command("MAIL FROM:<joe@home.test>", "250");
+            }
+            assertThat(session.command(command, "501")).contains(reply);
+            session.command("RSET", "250");
+            session.command("MAIL FROM:<joe@home.test>", "250");
+        }
+    }
+
+    @Test
+    void requireTlsShouldBeOfferedUnderTlsOnlyAndNeverTakenWithoutIt() throws Exception {
+        try (DoorClient plain = DoorClient.Way.plain("127.0.0.1").open(scenario.gateway().port("smtp"));
+                DoorClient secured = DoorClient.Way.plain("127.0.0.1")
+                        .withTls()
+                        .open(scenario.gateway().port("smtp"))) {
+            assertThat(plain.lines("EHLO client.test")).contains("250-DSN").noneMatch(line -> line.contains("REQUIRETLS"));
+            assertThat(plain.command("MAIL FROM:<joe@home.test> RequireTls"))
+                    .startsWith("530 5.7.10")
+                    .contains("STARTTLS");
+            assertThat(secured.lines("EHLO client.test")).anyMatch(line -> line.endsWith("REQUIRETLS"));
+            assertThat(secured.command("MAIL FROM:<joe@home.test> RequireTls")).startsWith("250");
+        }
+    }
+
+    @Test
+    void requireTlsShouldReachANextHopThatPromisesTheSameAndNoOther() throws Exception {
+        try (DoorClient client = DoorClient.Way.plain("127.0.0.1")
+                .withTls()
+                .open(scenario.gateway().port("smtp"))) {
+            for (String to : List.of("a@strict.test", "a@mute.test")) {
+                client.command("MAIL FROM:<joe@home.test> REQUIRETLS RET=FULL");
+                client.command("RCPT TO:<" + to + ">");
+                client.command("DATA");
+                assertThat(client.command(SmtpSender.message("secret-" + to.substring(2)) + "."))
+                        .startsWith("250");
+            }
+        }
+
+        assertThat(received(strict, "secret-strict.test").mail()).endsWith(" REQUIRETLS");
+        GatewayScenario.await()
+                .untilAsserted(() -> assertThat(scenario.events(
+                                MailFlowEvent.Failed.class))
+                        .anySatisfy(failed -> {
+                            assertThat(failed.recipients()).containsExactly("a@mute.test");
+                            assertThat(failed.status()).isEqualTo("5.7.30");
+                        }));
+        assertThat(mute.messages())
+                .extracting(ReceivedMessage::text)
+                .noneMatch(text -> text.contains("secret-mute.test"));
+        String report = received(home, "secret-mute.test").text();
+        assertThat(report).contains("Status: 5.7.30").doesNotContain("Body of secret");
+    }
+}
