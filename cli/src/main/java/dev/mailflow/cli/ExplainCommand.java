@@ -23,12 +23,9 @@ import javax.mail.internet.InternetHeaders;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
-import dev.mailflow.policy.PolicyProblem;
-import dev.mailflow.policy.PolicyProblem.Severity;
 import dev.mailflow.policy.explain.ExplainRequest;
 import dev.mailflow.policy.explain.Explainer;
 import dev.mailflow.policy.explain.HypotheticalMessage;
-import dev.mailflow.policy.file.PolicyReading;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -153,19 +150,9 @@ final class ExplainCommand implements Callable<Integer> {
     }
 
     private Optional<ObjectNode> offline(HypotheticalMessage message) {
-        PolicyReading reading = policy.read(environment, clock);
-        if (reading.policy().isEmpty()) {
-            PrintWriter err = spec.commandLine().getErr();
-            reading.problems().stream()
-                    .filter(problem -> problem.severity() == Severity.ERROR)
-                    .map(PolicyProblem::toString)
-                    .forEach(err::println);
-            err.println("mailflow: the policy is broken, see above");
-            return Optional.empty();
-        }
-        return Optional.of(new Explainer(reading.policy().get(), clock.instant())
-                .explain(message)
-                .toJson());
+        return policy.readGood(environment, clock, spec.commandLine().getErr())
+                .map(read ->
+                        new Explainer(read, clock.instant()).explain(message).toJson());
     }
 
     /** Header fields in order: those of the message file, then those of the options. */

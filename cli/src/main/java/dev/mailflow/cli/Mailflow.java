@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.time.Clock;
 import java.util.Map;
 
+import dev.mailflow.cli.connector.ValidateConnectorCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -25,7 +26,7 @@ import picocli.CommandLine.Spec;
         exitCodeList = {"0:good", "1:the answer is no", "2:wrong usage"})
 public final class Mailflow implements Runnable {
     /** The answer is no. */
-    static final int NO = 1;
+    public static final int NO = 1;
 
     private static final String LOGGING = "logback.configurationFile";
 
@@ -46,6 +47,7 @@ public final class Mailflow implements Runnable {
         CommandLine commandLine = new CommandLine(new Mailflow());
         commandLine.addSubcommand(new CheckCommand(environment, clock));
         commandLine.addSubcommand(new ExplainCommand(environment, clock));
+        commandLine.addSubcommand(new ValidateConnectorCommand(environment, clock));
         commandLine.setExecutionExceptionHandler((error, where, parsed) -> {
             PrintWriter err = where.getErr();
             err.println("mailflow: " + (error.getMessage() == null ? error.toString() : error.getMessage()));

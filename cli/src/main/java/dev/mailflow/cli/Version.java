@@ -6,7 +6,7 @@ import java.util.Optional;
 import picocli.CommandLine.IVersionProvider;
 
 /** The version the jar was built as. */
-final class Version implements IVersionProvider {
+public final class Version implements IVersionProvider {
     @Override
     public String[] getVersion() {
         return new String[] {

@@ -1,8 +1,6 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.mailets;
 
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,6 +20,7 @@ import org.slf4j.LoggerFactory;
 import com.google.inject.Inject;
 
 import dev.mailflow.delivery.DeliveryConfig;
+import dev.mailflow.delivery.OwnHostName;
 import dev.mailflow.delivery.queue.DeliveryService;
 import dev.mailflow.delivery.transport.PooledSmtpTransport;
 import dev.mailflow.policy.MailFlowPolicy;
@@ -76,25 +75,12 @@ public final class RouteToConnector extends GenericMailet {
                 throw new MessagingException(route.reason());
             }
         }
-        String heloName = Optional.ofNullable(getInitParameter("heloName")).orElseGet(RouteToConnector::hostName);
+        String heloName = Optional.ofNullable(getInitParameter("heloName")).orElseGet(OwnHostName::get);
         delivery.start(
                 getMailetContext(),
                 () -> new PooledSmtpTransport(DeliveryConfig.builder(heloName).build()),
                 heloName);
         started = true;
-    }
-
-    /** The host's qualified name if it has one, else the name it calls itself; never a mere alias of loopback. */
-    private static String hostName() {
-        try {
-            InetAddress host = InetAddress.getLocalHost();
-            String canonical = host.getCanonicalHostName();
-            return canonical.indexOf('.') > 0 && !Character.isDigit(canonical.charAt(canonical.length() - 1))
-                    ? canonical
-                    : host.getHostName();
-        } catch (UnknownHostException e) {
-            return "localhost";
-        }
     }
 
     private static String parameter() {
