@@ -18,6 +18,8 @@ class ArchitectureTest {
             .consideringOnlyDependenciesInAnyPackage("dev.mailflow..")
             .layer("policy")
             .definedBy("dev.mailflow.policy..")
+            .layer("transport-rules")
+            .definedBy("dev.mailflow.rules..")
             .layer("delivery")
             .definedBy("dev.mailflow.delivery..")
             .layer("smtp-hooks")
@@ -32,6 +34,8 @@ class ArchitectureTest {
             .definedBy("dev.mailflow.gateway..")
             .whereLayer("policy")
             .mayNotAccessAnyLayer()
+            .whereLayer("transport-rules")
+            .mayOnlyAccessLayers("policy")
             .whereLayer("delivery")
             .mayOnlyAccessLayers("policy")
             .whereLayer("smtp-hooks")
@@ -39,9 +43,9 @@ class ArchitectureTest {
             .whereLayer("matchers")
             .mayOnlyAccessLayers("policy")
             .whereLayer("mailets")
-            .mayOnlyAccessLayers("policy", "delivery")
+            .mayOnlyAccessLayers("policy", "transport-rules", "delivery")
             .whereLayer("cli")
-            .mayOnlyAccessLayers("policy", "delivery");
+            .mayOnlyAccessLayers("policy", "transport-rules", "delivery");
 
     @ArchTest
     static final ArchRule POLICY_KNOWS_NOTHING_OF_THE_SERVER = noClasses()

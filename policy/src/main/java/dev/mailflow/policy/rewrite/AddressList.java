@@ -16,16 +16,16 @@ import java.util.List;
  * and {@code @}, as in {@code joe@contoso.com <joe@contoso.com>}, and an encoded word may hold commas. Whatever else
  * does not follow the grammar makes the whole field unreadable: half a list is never rewritten.
  */
-final class AddressList {
+public final class AddressList {
 
     /** What was found in a field. */
-    sealed interface Outcome {}
+    public sealed interface Outcome {}
 
     /** Every address of the list, in order. */
-    record Addresses(List<Address> all) implements Outcome {}
+    public record Addresses(List<Address> all) implements Outcome {}
 
     /** The field does not follow the grammar. */
-    record Unreadable(String reason) implements Outcome {}
+    public record Unreadable(String reason) implements Outcome {}
 
     /**
      * Where an address stands. White space and comments between its parts lie inside these ranges.
@@ -33,7 +33,7 @@ final class AddressList {
      * @param localPart without white space and comments
      * @param domain without white space and comments
      */
-    record Address(int localStart, int localEnd, int domainStart, int domainEnd, String localPart, String domain) {}
+    public record Address(int localStart, int localEnd, int domainStart, int domainEnd, String localPart, String domain) {}
 
     /** Encoded words have at most 75 characters (RFC 2047 section 2); some writers are generous. */
     private static final int LONGEST_ENCODED_WORD = 250;
@@ -70,7 +70,7 @@ final class AddressList {
      * @param raw the whole field, each byte as one character
      * @param from where the value begins
      */
-    static Outcome read(String raw, int from) {
+    public static Outcome read(String raw, int from) {
         AddressList list = new AddressList(raw, from);
         try {
             list.readAll();

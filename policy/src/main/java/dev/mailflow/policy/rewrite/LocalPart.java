@@ -8,13 +8,13 @@ import java.util.Locale;
  * Local parts as rewriting compares them: {@code "joe"} and {@code joe} are one mailbox (RFC 5321 section 4.1.2), case
  * does not count (mail-flow behaviour, section 1), and neither does how an accent is composed (RFC 6532 section 3.1).
  */
-final class LocalPart {
+public final class LocalPart {
     private static final String SPECIALS_ALLOWED = "!#$%&'*+-/=?^_`{|}~.";
 
     private LocalPart() {}
 
     /** The local part with quotes only where it needs them; case is kept. */
-    static String canonical(String written) {
+    public static String canonical(String written) {
         return written.indexOf('"') < 0 && written.indexOf('\\') < 0 ? written : quoted(unquoted(written));
     }
 
@@ -31,6 +31,11 @@ final class LocalPart {
             }
         }
         return canonical.toLowerCase(Locale.ROOT);
+    }
+
+    /** What the local part says, without any quotes. */
+    public static String content(String written) {
+        return written.indexOf('"') < 0 && written.indexOf('\\') < 0 ? written : unquoted(written);
     }
 
     private static String unquoted(String written) {
