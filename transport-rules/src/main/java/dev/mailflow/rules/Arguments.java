@@ -71,9 +71,12 @@ final class Arguments {
                 positional.add(all.get(i));
                 continue;
             }
-            Optional<Tag> tag = known.stream().filter(one -> one.name().equals(given.name())).findFirst();
+            Optional<Tag> tag = known.stream()
+                    .filter(one -> one.name().equals(given.name()))
+                    .findFirst();
             if (tag.isEmpty()) {
-                compilation.error(given.at(), "'" + call.name() + "' has no tag '" + given.name() + "'" + expected(known));
+                compilation.error(
+                        given.at(), "'" + call.name() + "' has no tag '" + given.name() + "'" + expected(known));
                 continue;
             }
             if (!positional.isEmpty()) {
@@ -195,7 +198,8 @@ final class Arguments {
     void end() {
         endOfArguments();
         noTests();
-        call.block().ifPresent(block -> compilation.error(call.at(), "'" + call.name() + "' takes no block, expected ';'"));
+        call.block()
+                .ifPresent(block -> compilation.error(call.at(), "'" + call.name() + "' takes no block, expected ';'"));
     }
 
     void noTests() {

@@ -170,7 +170,9 @@ final class Compilation {
     Optional<String> fieldName(Argument.Item item) {
         Optional<String> name = constant(item, "the name of a header field");
         if (name.isPresent() && !isFieldName(name.get())) {
-            error(item.at(), "found '" + shortened(name.get()) + "', expected the name of a header field, without colon");
+            error(
+                    item.at(),
+                    "found '" + shortened(name.get()) + "', expected the name of a header field, without colon");
             return Optional.empty();
         }
         return name;

@@ -22,7 +22,8 @@ record CompiledScript(
         } catch (IOException e) {
             throw new RuleScriptException(start, "the message cannot be read: " + e.getMessage(), e);
         } catch (UncheckedIOException e) {
-            throw new RuleScriptException(start, "the message cannot be read: " + e.getCause().getMessage(), e);
+            throw new RuleScriptException(
+                    start, "the message cannot be read: " + e.getCause().getMessage(), e);
         } catch (RuntimeException | StackOverflowError e) {
             // whatever a message does to us, the rule decides what becomes of it
             throw new RuleScriptException(start, "the script failed unexpectedly: " + e, e);

@@ -24,27 +24,40 @@ final class Environment {
                     .orElse("")),
             Map.entry("host", unused -> Host.NAME),
             Map.entry("domain", unused -> Host.NAME.substring(Host.NAME.indexOf('.') + 1)),
-            Map.entry("remote-ip", message -> fact(message, facts -> Optional.of(facts.clientIp().isIpv4()
-                    ? facts.clientIp().toString()
-                    : "IPv6:" + facts.clientIp()))),
+            Map.entry(
+                    "remote-ip",
+                    message -> fact(
+                            message,
+                            facts -> Optional.of(
+                                    facts.clientIp().isIpv4()
+                                            ? facts.clientIp().toString()
+                                            : "IPv6:" + facts.clientIp()))),
             // a name that DNS confirms is not asked for: that would take a query per message
             Map.entry("remote-host", unused -> ""),
             Map.entry("vnd.mailflow.helo", message -> fact(message, InboundFacts::helo)),
-            Map.entry("vnd.mailflow.tls-version", message -> fact(message, facts -> facts.tls()
-                    .map(tls -> tls.protocol()))),
-            Map.entry("vnd.mailflow.tls-cipher", message -> fact(message, facts -> facts.tls()
-                    .map(tls -> tls.cipher()))),
+            Map.entry(
+                    "vnd.mailflow.tls-version",
+                    message -> fact(message, facts -> facts.tls().map(tls -> tls.protocol()))),
+            Map.entry(
+                    "vnd.mailflow.tls-cipher",
+                    message -> fact(message, facts -> facts.tls().map(tls -> tls.cipher()))),
             Map.entry("vnd.mailflow.origin", message -> message.origin().name().toLowerCase(Locale.ROOT)),
-            Map.entry("vnd.mailflow.connector", message -> fact(message, facts -> facts.connector()
-                    .map(connector -> connector.name()))),
-            Map.entry("vnd.mailflow.connection-filter", message -> fact(message, facts -> Optional.of(
-                    facts.verdict().toString()))),
+            Map.entry(
+                    "vnd.mailflow.connector",
+                    message -> fact(message, facts -> facts.connector().map(connector -> connector.name()))),
+            Map.entry(
+                    "vnd.mailflow.connection-filter",
+                    message ->
+                            fact(message, facts -> Optional.of(facts.verdict().toString()))),
             Map.entry("vnd.mailflow.authenticated-user", message -> fact(message, InboundFacts::authenticatedUser)),
-            Map.entry("vnd.mailflow.certificate-subject", message -> fact(message, facts -> facts.peer()
-                    .map(peer -> peer.subject()))),
-            Map.entry("vnd.mailflow.certificate-sha256", message -> fact(message, facts -> facts.peer()
-                    .flatMap(InboundFacts.Peer::sha256)
-                    .map(CertificatePin::sha256))));
+            Map.entry(
+                    "vnd.mailflow.certificate-subject",
+                    message -> fact(message, facts -> facts.peer().map(peer -> peer.subject()))),
+            Map.entry(
+                    "vnd.mailflow.certificate-sha256",
+                    message -> fact(message, facts -> facts.peer()
+                            .flatMap(InboundFacts.Peer::sha256)
+                            .map(CertificatePin::sha256))));
 
     private Environment() {}
 

@@ -37,7 +37,8 @@ enum Extension {
     private static final String NO_SPAM_TEST = "test the header that the filter wrote with 'header'";
     private static final String NO_NOTICE = "use 'redirect :copy' or 'bcc'";
     private static final String NO_INCLUDE = "write one <rule> for each script; rules run in order";
-    private static final String NO_NEW_BODY = "the body of a message is never changed; use 'addheader' or 'prependsubject'";
+    private static final String NO_NEW_BODY =
+            "the body of a message is never changed; use 'addheader' or 'prependsubject'";
 
     /** Extensions that mean nothing in a transport rule, and what to use instead. */
     private static final Map<String, String> ALTERNATIVES = Map.ofEntries(
@@ -47,7 +48,9 @@ enum Extension {
             Map.entry("special-use", NO_MAILBOX),
             Map.entry("mboxmetadata", NO_MAILBOX),
             Map.entry("servermetadata", NO_MAILBOX),
-            Map.entry("vacation", "an absence is told by the user's own script; use 'reject' to tell the sender something"),
+            Map.entry(
+                    "vacation",
+                    "an absence is told by the user's own script; use 'reject' to tell the sender something"),
             Map.entry("vacation-seconds", "an absence is told by the user's own script; use 'reject'"),
             Map.entry("imap4flags", NO_FLAGS),
             Map.entry("imapsieve", NO_MAILBOX),

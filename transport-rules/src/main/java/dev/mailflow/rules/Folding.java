@@ -68,7 +68,8 @@ final class Folding {
     private static Condition constantly(boolean result, List<Condition> all) {
         return new Condition() {
             @Override
-            public boolean holds(Execution run) throws dev.mailflow.policy.rule.RuleScriptException, java.io.IOException {
+            public boolean holds(Execution run)
+                    throws dev.mailflow.policy.rule.RuleScriptException, java.io.IOException {
                 if (run.isTraced()) {
                     for (Condition one : all) {
                         one.holds(run);
@@ -96,7 +97,8 @@ final class Folding {
         for (Call call : flattened(calls)) {
             boolean not = call.name().equals("not") && call.tests().size() == 1;
             (not ? denied : asserted).add(canonical(not ? call.tests().get(0) : call));
-            if (call.name().equals("size") && call.arguments().size() == 2
+            if (call.name().equals("size")
+                    && call.arguments().size() == 2
                     && call.arguments().get(0) instanceof Argument.Tag tag
                     && call.arguments().get(1) instanceof Argument.Amount number) {
                 if (tag.name().equals(":over")) {
@@ -159,7 +161,8 @@ final class Folding {
         for (Argument argument : call.arguments()) {
             if (argument instanceof Argument.Strings list) {
                 strings.add(list.texts());
-            } else if (!(argument instanceof Argument.Tag tag) || !(tag.name().equals(":is") || tag.name().equals(":all"))) {
+            } else if (!(argument instanceof Argument.Tag tag)
+                    || !(tag.name().equals(":is") || tag.name().equals(":all"))) {
                 return Optional.empty();
             }
         }

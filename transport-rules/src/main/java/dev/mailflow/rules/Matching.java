@@ -64,8 +64,7 @@ final class Matching {
         return read(compilation, arguments, arguments.strings(what));
     }
 
-    static Optional<Matching> read(
-            Compilation compilation, Arguments arguments, Optional<Argument.Strings> given) {
+    static Optional<Matching> read(Compilation compilation, Arguments arguments, Optional<Argument.Strings> given) {
         Optional<Match.Kind> kind = kind(compilation, arguments);
         if (kind.isEmpty() || given.isEmpty()) {
             return Optional.empty();
@@ -143,7 +142,9 @@ final class Matching {
             }
             return entries;
         } catch (IOException e) {
-            compilation.error(item.at(), "the list '" + Compilation.shortened(name.get()) + "' cannot be read: " + e.getMessage());
+            compilation.error(
+                    item.at(),
+                    "the list '" + Compilation.shortened(name.get()) + "' cannot be read: " + e.getMessage());
             return Optional.empty();
         }
     }

@@ -34,8 +34,10 @@ enum Modifier {
         return switch (this) {
             case LOWER -> Collation.lower(value);
             case UPPER -> Collation.upper(value);
-            case LOWERFIRST -> Collation.lower(first(value)) + value.substring(first(value).length());
-            case UPPERFIRST -> Collation.upper(first(value)) + value.substring(first(value).length());
+            case LOWERFIRST -> Collation.lower(first(value))
+                    + value.substring(first(value).length());
+            case UPPERFIRST -> Collation.upper(first(value))
+                    + value.substring(first(value).length());
             case QUOTEWILDCARD -> quoted(value, WILD);
             case QUOTEREGEX -> quoted(value, SPECIAL);
             case LENGTH -> String.valueOf(value.codePointCount(0, value.length()));

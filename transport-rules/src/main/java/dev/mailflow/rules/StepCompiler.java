@@ -95,8 +95,8 @@ final class StepCompiler {
                 compilation.error(
                         item.at(),
                         Extension.alternative(item.text())
-                                .map(instead -> "the extension '" + item.text() + "' means nothing in a transport rule; "
-                                        + instead)
+                                .map(instead -> "the extension '" + item.text()
+                                        + "' means nothing in a transport rule; " + instead)
                                 .orElseGet(() -> "unsupported extension '" + Compilation.shortened(item.text())
                                         + "', expected one of " + Extension.known()));
             }
@@ -118,7 +118,8 @@ final class StepCompiler {
             Step.Block one;
             if (call.name().equals("if")) {
                 int end = i + 1;
-                while (end < commands.size() && Set.of("elsif", "else").contains(commands.get(end).name())) {
+                while (end < commands.size()
+                        && Set.of("elsif", "else").contains(commands.get(end).name())) {
                     end++;
                     if (commands.get(end - 1).name().equals("else")) {
                         break;
@@ -194,7 +195,8 @@ final class StepCompiler {
     private Condition condition(Call call) {
         new Arguments(compilation, call).endOfArguments();
         if (call.tests().size() != 1 || call.listed()) {
-            compilation.error(call.at(), "'" + call.name() + "' expects one test; join several with 'allof' or 'anyof'");
+            compilation.error(
+                    call.at(), "'" + call.name() + "' expects one test; join several with 'allof' or 'anyof'");
             call.tests().forEach(tests::compile);
             return Condition.FALSE;
         }
@@ -315,14 +317,16 @@ final class StepCompiler {
         if (constant.isPresent() && Compilation.address(constant.get()).isEmpty()) {
             compilation.error(
                     item.at(),
-                    "found '" + Compilation.shortened(constant.get()) + "', expected a mail address (\"joe@contoso.com\")");
+                    "found '" + Compilation.shortened(constant.get())
+                            + "', expected a mail address (\"joe@contoso.com\")");
             return false;
         }
         return true;
     }
 
     /** Acts with an address that is known now, or is found when the script runs. */
-    private Step.Block withAddress(Call call, Optional<Text> text, java.util.function.Function<MailAddress, RuleAction> action) {
+    private Step.Block withAddress(
+            Call call, Optional<Text> text, java.util.function.Function<MailAddress, RuleAction> action) {
         if (text.isEmpty()) {
             return Step.Block.EMPTY;
         }
@@ -353,8 +357,8 @@ final class StepCompiler {
         if (arguments.has(":list")) {
             Optional<Argument.Item> name = arguments.string("the name of a list");
             arguments.end();
-            return name.flatMap(item -> Matching.list(compilation, item)
-                            .map(entries -> redirectToList(call, item, entries, copy)))
+            return name.flatMap(item ->
+                            Matching.list(compilation, item).map(entries -> redirectToList(call, item, entries, copy)))
                     .orElse(Step.Block.EMPTY);
         }
         Optional<Text> to = address(arguments);
@@ -378,7 +382,8 @@ final class StepCompiler {
         if (entries.size() > Execution.MAX_ACTIONS / 2) {
             compilation.error(
                     name.at(),
-                    "the list has " + entries.size() + " addresses, expected " + Execution.MAX_ACTIONS / 2 + " at most");
+                    "the list has " + entries.size() + " addresses, expected " + Execution.MAX_ACTIONS / 2
+                            + " at most");
             return Step.Block.EMPTY;
         }
         List<Step> steps = new ArrayList<>();
@@ -388,8 +393,8 @@ final class StepCompiler {
                 compilation.error(
                         name.at(), "the list has '" + Compilation.shortened(entry) + "', expected mail addresses");
             }
-            address.ifPresent(to -> steps.addAll(
-                    action(call, new RuleAction.Redirect(to, copy)).steps()));
+            address.ifPresent(to ->
+                    steps.addAll(action(call, new RuleAction.Redirect(to, copy)).steps()));
         }
         return new Step.Block(steps, !steps.isEmpty(), false, false);
     }
@@ -424,7 +429,8 @@ final class StepCompiler {
     private boolean isProtected(Argument.Item item, String name) {
         if (PROTECTED.contains(name.toLowerCase(Locale.ROOT))) {
             compilation.warning(
-                    item.at(), "the field '" + name + "' is never changed (RFC 5293 section 6): the command does nothing");
+                    item.at(),
+                    "the field '" + name + "' is never changed (RFC 5293 section 6): the command does nothing");
             return true;
         }
         return false;
@@ -485,7 +491,8 @@ final class StepCompiler {
             return Step.Block.EMPTY;
         }
         Optional<Matching> patterns = matching;
-        int number = index.map(found -> (int) Math.min(found.value(), Integer.MAX_VALUE)).orElse(0);
+        int number = index.map(found -> (int) Math.min(found.value(), Integer.MAX_VALUE))
+                .orElse(0);
         boolean last = arguments.has(":last");
         String key = name.get().toLowerCase(Locale.ROOT);
         SourceLocation where = compilation.location(call.at());
@@ -495,8 +502,8 @@ final class StepCompiler {
             if (patterns.isPresent()) {
                 Match match = patterns.get().match(run);
                 boolean counts = patterns.get().isCount();
-                which = field -> match.matches(
-                        counts ? dev.mailflow.rules.match.Value.of("1") : field.value(), Match.UNHEARD);
+                which = field ->
+                        match.matches(counts ? dev.mailflow.rules.match.Value.of("1") : field.value(), Match.UNHEARD);
             }
             HeaderSection after = HeaderEdit.deleted(before, key, number, last, which);
             int count = before.fields().size() - after.fields().size();
@@ -610,7 +617,8 @@ final class StepCompiler {
         if (!compilation.inLoop(name)) {
             compilation.error(
                     call.at(),
-                    "found 'break' outside of a 'foreverypart'" + name.map(loop -> " named '" + loop + "'").orElse(""));
+                    "found 'break' outside of a 'foreverypart'"
+                            + name.map(loop -> " named '" + loop + "'").orElse(""));
         }
         return new Step.Block(
                 List.of(run -> {

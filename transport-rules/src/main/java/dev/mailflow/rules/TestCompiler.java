@@ -70,9 +70,7 @@ final class TestCompiler {
             Arguments.Tag.flag(":detail", ADDRESS_PART).needs(Extension.SUBADDRESS));
 
     private static final List<Arguments.Tag> INDEX_TAGS = List.of(
-            Arguments.Tag.flag(":index", ":index")
-                    .needs(Extension.INDEX)
-                    .with(Arguments.Follows.NUMBER),
+            Arguments.Tag.flag(":index", ":index").needs(Extension.INDEX).with(Arguments.Follows.NUMBER),
             Arguments.Tag.flag(":last", ":last").needs(Extension.INDEX));
 
     private static final List<Arguments.Tag> MIME_TAGS = List.of(
@@ -175,8 +173,8 @@ final class TestCompiler {
                 switch (call.name()) {
                     case "hasflag" -> Extension.alternative("imap4flags");
                     case "mailboxexists", "mailboxidexists", "specialuse_exists" -> Extension.alternative("mailbox");
-                    case "metadata", "metadataexists", "servermetadata", "servermetadataexists" -> Extension.alternative(
-                            "mboxmetadata");
+                    case "metadata", "metadataexists", "servermetadata", "servermetadataexists" -> Extension
+                            .alternative("mboxmetadata");
                     case "valid_notify_method", "notify_method_capability" -> Extension.alternative("enotify");
                     default -> Extension.alternative(call.name());
                 };
@@ -252,9 +250,9 @@ final class TestCompiler {
 
     private String[] fieldNames(Optional<Argument.Strings> names) {
         List<String> all = new ArrayList<>();
-        names.ifPresent(strings -> strings.items()
-                .forEach(item -> compilation.fieldName(item).ifPresent(name -> all.add(name.toLowerCase(Locale.ROOT)
-                        .intern()))));
+        names.ifPresent(strings -> strings.items().forEach(item -> compilation
+                .fieldName(item)
+                .ifPresent(name -> all.add(name.toLowerCase(Locale.ROOT).intern()))));
         return all.toArray(String[]::new);
     }
 
@@ -287,7 +285,8 @@ final class TestCompiler {
     }
 
     private Condition header(Call call) {
-        Arguments arguments = new Arguments(compilation, call, tags(Matching.TAGS, INDEX_TAGS, MIME_TAGS, MIME_OPTIONS));
+        Arguments arguments =
+                new Arguments(compilation, call, tags(Matching.TAGS, INDEX_TAGS, MIME_TAGS, MIME_OPTIONS));
         Optional<Index> index = index(arguments);
         Headers headers = headers(arguments);
         String[] names = fieldNames(arguments.strings("names of header fields"));
@@ -350,15 +349,18 @@ final class TestCompiler {
             }
         }
         if (arguments.has(":type")) {
-            return Optional.of(field -> field.mimeType().map(type -> Value.of(type.substring(0, type.indexOf('/')))).stream()
-                    .toList());
+            return Optional.of(
+                    field -> field.mimeType().map(type -> Value.of(type.substring(0, type.indexOf('/')))).stream()
+                            .toList());
         }
         if (arguments.has(":subtype")) {
-            return Optional.of(field -> field.mimeType().map(type -> Value.of(type.substring(type.indexOf('/') + 1))).stream()
-                    .toList());
+            return Optional.of(
+                    field -> field.mimeType().map(type -> Value.of(type.substring(type.indexOf('/') + 1))).stream()
+                            .toList());
         }
         if (arguments.has(":contenttype")) {
-            return Optional.of(field -> field.structuredValue().map(Value::of).stream().toList());
+            return Optional.of(
+                    field -> field.structuredValue().map(Value::of).stream().toList());
         }
         return arguments.tagStrings(":param").map(names -> {
             List<String> wanted = names.texts().stream()
@@ -399,7 +401,8 @@ final class TestCompiler {
     }
 
     private Condition address(Call call) {
-        Arguments arguments = new Arguments(compilation, call, tags(Matching.TAGS, ADDRESS_TAGS, INDEX_TAGS, MIME_TAGS));
+        Arguments arguments =
+                new Arguments(compilation, call, tags(Matching.TAGS, ADDRESS_TAGS, INDEX_TAGS, MIME_TAGS));
         Optional<Index> index = index(arguments);
         Headers headers = headers(arguments);
         Optional<Argument.Strings> given = arguments.strings("names of address fields");
@@ -472,7 +475,9 @@ final class TestCompiler {
         }
         long bytes = limit.get().value();
         if (arguments.has(":over")) {
-            return bytes == Long.MAX_VALUE ? Condition.FALSE : run -> run.message().size() > bytes;
+            return bytes == Long.MAX_VALUE
+                    ? Condition.FALSE
+                    : run -> run.message().size() > bytes;
         }
         return bytes == 0 ? Condition.FALSE : run -> run.message().size() < bytes;
     }
@@ -540,14 +545,16 @@ final class TestCompiler {
             // RFC 5183 section 4: never true, and no error
             compilation.warning(
                     name.get().at(),
-                    "there is no item '" + Compilation.shortened(constant.get()) + "', so the test is never true; there are "
-                            + Environment.known());
+                    "there is no item '" + Compilation.shortened(constant.get())
+                            + "', so the test is never true; there are " + Environment.known());
             return Condition.FALSE;
         }
         Matching keys = matching.get();
         return run -> {
             String value = item.get().apply(run.message());
-            return keys.isCount() ? keys.matchesCount(run, value.isEmpty() ? 0 : 1) : keys.matches(run, Value.of(value));
+            return keys.isCount()
+                    ? keys.matchesCount(run, value.isEmpty() ? 0 : 1)
+                    : keys.matches(run, Value.of(value));
         };
     }
 
@@ -613,7 +620,8 @@ final class TestCompiler {
             Optional<ZoneOffset> zone = MessageDate.offset(item.text());
             if (zone.isEmpty()) {
                 compilation.error(
-                        item.at(), "found '" + Compilation.shortened(item.text()) + "', expected a time zone like \"+0100\"");
+                        item.at(),
+                        "found '" + Compilation.shortened(item.text()) + "', expected a time zone like \"+0100\"");
             }
             return zone;
         });
@@ -625,7 +633,8 @@ final class TestCompiler {
             if (part.isEmpty()) {
                 compilation.error(
                         item.at(),
-                        "found '" + Compilation.shortened(item.text()) + "', expected a part of a date: year, month, day, date, "
+                        "found '" + Compilation.shortened(item.text())
+                                + "', expected a part of a date: year, month, day, date, "
                                 + "julian, hour, minute, second, time, iso8601, std11, zone or weekday");
             }
             return part;
@@ -650,7 +659,9 @@ final class TestCompiler {
         boolean original = arguments.has(":originalzone");
         Index wanted = index.orElseGet(() -> new Index(1, false));
         return run -> {
-            Optional<OffsetDateTime> date = wanted.of(HeaderIndex.of(run.message()).fields(name.get())).stream()
+            Optional<OffsetDateTime> date = wanted
+                    .of(HeaderIndex.of(run.message()).fields(name.get()))
+                    .stream()
                     .findFirst()
                     .flatMap(field -> MessageDate.read(field.value().text()));
             if (keys.isCount()) {
@@ -680,8 +691,7 @@ final class TestCompiler {
         Matching keys = matching.get();
         return run -> keys.isCount()
                 ? keys.matchesCount(run, 1)
-                : keys.matches(
-                        run, Value.of(shifted(run.now().atOffset(ZoneOffset.UTC), false, zone, part.get())));
+                : keys.matches(run, Value.of(shifted(run.now().atOffset(ZoneOffset.UTC), false, zone, part.get())));
     }
 
     private Condition string(Call call) {
@@ -747,7 +757,8 @@ final class TestCompiler {
         compilation.dependOnRecipient();
         return run -> {
             for (MailAddress recipient : run.recipients()) {
-                Optional<AcceptedDomain> domain = run.message().acceptedDomains().find(recipient.getDomain());
+                Optional<AcceptedDomain> domain =
+                        run.message().acceptedDomains().find(recipient.getDomain());
                 if (domain.isPresent() && domain.get().type() != AcceptedDomain.Type.EXTERNAL_RELAY) {
                     return true;
                 }
@@ -770,7 +781,8 @@ final class TestCompiler {
         }
         Set<String> wanted = new HashSet<>();
         names.ifPresent(strings -> strings.items()
-                .forEach(item -> compilation.constant(item, "the name of a connector").ifPresent(wanted::add)));
+                .forEach(item ->
+                        compilation.constant(item, "the name of a connector").ifPresent(wanted::add)));
         return run -> {
             var facts = run.message().facts();
             return facts.isPresent()
@@ -844,8 +856,10 @@ final class TestCompiler {
     /** What of a message is asked again and again. */
     private record EnvelopeSender(Mailbox mailbox) {
         static Mailbox of(RuleMessage message) {
-            return message.ofBody(EnvelopeSender.class, one -> new EnvelopeSender(
-                            one.sender().map(Mailbox::of).orElse(Mailbox.NULL_SENDER)))
+            return message.ofBody(
+                            EnvelopeSender.class,
+                            one -> new EnvelopeSender(
+                                    one.sender().map(Mailbox::of).orElse(Mailbox.NULL_SENDER)))
                     .mailbox();
         }
     }

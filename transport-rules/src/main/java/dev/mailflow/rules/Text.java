@@ -71,7 +71,8 @@ final class Text {
         for (Piece piece : pieces) {
             text.append(piece.in(run));
             if (text.length() > Execution.MAX_STRING) {
-                throw new RuleScriptException(location, "a string grew to more than " + Execution.MAX_STRING + " characters");
+                throw new RuleScriptException(
+                        location, "a string grew to more than " + Execution.MAX_STRING + " characters");
             }
         }
         return text.toString();

@@ -71,8 +71,9 @@ class SieveCompilerTest {
     @Test
     void aSyntaxErrorShouldHaveItsPlace() {
         assertThat(Script.of("keep;\nif true {\n  discard\n}").errors())
-                .containsExactly("4: rule 'test', column 1: found '}', expected a tag or a number or a string or '[' or a name "
-                        + "or '(' or ';' or '{'");
+                .containsExactly(
+                        "4: rule 'test', column 1: found '}', expected a tag or a number or a string or '[' or a name "
+                                + "or '(' or ';' or '{'");
     }
 
     @Test
@@ -89,7 +90,6 @@ class SieveCompilerTest {
                 .trace((where, test, result) -> told.add(where + " " + test + " " + result))
                 .run();
         assertThat(told)
-                .containsExactly(
-                        "test.sieve:1 header :is \"Subject\" \"x\" false", "test.sieve:1 size :over 1M false");
+                .containsExactly("test.sieve:1 header :is \"Subject\" \"x\" false", "test.sieve:1 size :over 1M false");
     }
 }

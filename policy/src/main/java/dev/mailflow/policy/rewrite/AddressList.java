@@ -33,7 +33,8 @@ public final class AddressList {
      * @param localPart without white space and comments
      * @param domain without white space and comments
      */
-    public record Address(int localStart, int localEnd, int domainStart, int domainEnd, String localPart, String domain) {}
+    public record Address(
+            int localStart, int localEnd, int domainStart, int domainEnd, String localPart, String domain) {}
 
     /** Encoded words have at most 75 characters (RFC 2047 section 2); some writers are generous. */
     private static final int LONGEST_ENCODED_WORD = 250;

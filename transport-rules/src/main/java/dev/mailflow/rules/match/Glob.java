@@ -84,7 +84,8 @@ final class Glob {
             at = matchAt(text, from, segments[i]);
             places[2 * i + 1] = at;
         }
-        int tail = text.offsetByCodePoints(text.length(), -Math.min(segments[last].length, text.codePointCount(at, text.length())));
+        int tail = text.offsetByCodePoints(
+                text.length(), -Math.min(segments[last].length, text.codePointCount(at, text.length())));
         if (tail < at || matchAt(text, tail, segments[last]) != text.length()) {
             return false;
         }

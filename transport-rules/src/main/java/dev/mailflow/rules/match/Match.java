@@ -89,7 +89,8 @@ public abstract class Match {
 
         @Override
         public StreamMatch stream() {
-            return new StreamMatch.OfPrefix(this, keys.stream().mapToInt(String::length).max().orElse(0) + 1);
+            return new StreamMatch.OfPrefix(
+                    this, keys.stream().mapToInt(String::length).max().orElse(0) + 1);
         }
     }
 

@@ -20,18 +20,19 @@ final class RegularExpression {
     /** @throws IllegalArgumentException saying what is wrong */
     static Pattern compile(String expression, boolean caseless) {
         if (expression.length() > MAX_LENGTH) {
-            throw new IllegalArgumentException("the expression has " + expression.length() + " characters, expected "
-                    + MAX_LENGTH + " at most");
+            throw new IllegalArgumentException(
+                    "the expression has " + expression.length() + " characters, expected " + MAX_LENGTH + " at most");
         }
         if (unfolded(expression) > MAX_SIZE) {
-            throw new IllegalArgumentException("the repetitions of '" + shortened(expression)
-                    + "' multiply to more than " + MAX_SIZE + " states");
+            throw new IllegalArgumentException(
+                    "the repetitions of '" + shortened(expression) + "' multiply to more than " + MAX_SIZE + " states");
         }
         try {
             return Pattern.compile(expression, caseless ? Pattern.CASE_INSENSITIVE : 0);
         } catch (PatternSyntaxException e) {
             throw new IllegalArgumentException(
-                    "found '" + shortened(expression) + "', expected a regular expression (" + e.getDescription() + ")", e);
+                    "found '" + shortened(expression) + "', expected a regular expression (" + e.getDescription() + ")",
+                    e);
         } catch (StackOverflowError e) {
             throw new IllegalArgumentException("the expression '" + shortened(expression) + "' nests too deeply", e);
         }

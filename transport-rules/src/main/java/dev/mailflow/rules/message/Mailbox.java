@@ -15,7 +15,8 @@ public final class Mailbox {
     private static final char SEPARATOR = '+';
 
     /** The null sender: any part of it is the empty string (RFC 5228 section 5.4). */
-    public static final Mailbox NULL_SENDER = new Mailbox(Value.of(""), Optional.of(Value.of("")), Optional.of(Value.of("")));
+    public static final Mailbox NULL_SENDER =
+            new Mailbox(Value.of(""), Optional.of(Value.of("")), Optional.of(Value.of("")));
 
     private final Value all;
     private final Optional<Value> localPart;
@@ -77,6 +78,8 @@ public final class Mailbox {
 
     private static Optional<Value> detail(Value local) {
         int separator = local.text().indexOf(SEPARATOR);
-        return separator < 0 ? Optional.empty() : Optional.of(Value.of(local.text().substring(separator + 1)));
+        return separator < 0
+                ? Optional.empty()
+                : Optional.of(Value.of(local.text().substring(separator + 1)));
     }
 }

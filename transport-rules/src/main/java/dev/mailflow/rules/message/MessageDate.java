@@ -22,8 +22,8 @@ public final class MessageDate {
             List.of("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec");
 
     /** RFC 5322 section 4.3; any other zone in letters is as good as -0000. */
-    private static final Map<String, Integer> ZONES = Map.of(
-            "edt", -4, "est", -5, "cdt", -5, "cst", -6, "mdt", -6, "mst", -7, "pdt", -7, "pst", -8);
+    private static final Map<String, Integer> ZONES =
+            Map.of("edt", -4, "est", -5, "cdt", -5, "cst", -6, "mdt", -6, "mst", -7, "pdt", -7, "pst", -8);
 
     private static final DateTimeFormatter STD11 =
             DateTimeFormatter.ofPattern("EEE, dd MMM yyyy HH:mm:ss xx", Locale.ENGLISH);
@@ -139,8 +139,7 @@ public final class MessageDate {
     }
 
     private static ZoneOffset zone(String word) {
-        return offset(word)
-                .orElseGet(() -> ZoneOffset.ofHours(ZONES.getOrDefault(word.toLowerCase(Locale.ROOT), 0)));
+        return offset(word).orElseGet(() -> ZoneOffset.ofHours(ZONES.getOrDefault(word.toLowerCase(Locale.ROOT), 0)));
     }
 
     /** {@code +hhmm} or {@code -hhmm}; empty when it is none. */

@@ -159,7 +159,9 @@ public final class MimePart {
             return false;
         }
         return !isMultipart()
-                && (disposition.filter(field -> field.value().equals("attachment")).isPresent()
+                && (disposition
+                                .filter(field -> field.value().equals("attachment"))
+                                .isPresent()
                         || fileName().isPresent()
                         || isOpaque());
     }

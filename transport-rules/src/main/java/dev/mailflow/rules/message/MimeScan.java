@@ -130,7 +130,11 @@ final class MimeScan {
         if (leaf != null && leaf.inSpan) {
             switch (leaf.part.encoding()) {
                 case BASE64 -> {
-                    if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/') {
+                    if ((c >= 'A' && c <= 'Z')
+                            || (c >= 'a' && c <= 'z')
+                            || (c >= '0' && c <= '9')
+                            || c == '+'
+                            || c == '/') {
                         leaf.base64++;
                     }
                 }
@@ -159,7 +163,8 @@ final class MimeScan {
 
     /** @param end how many bytes of the line are its end */
     private void endOfLine(int end) throws IOException {
-        boolean boundary = lineLength > 2 && lineLength < MAX_BOUNDARY_LINE && line[0] == '-' && line[1] == '-' && atBoundary();
+        boolean boundary =
+                lineLength > 2 && lineLength < MAX_BOUNDARY_LINE && line[0] == '-' && line[1] == '-' && atBoundary();
         if (inHeader && !boundary) {
             if (end > 0) {
                 keep((byte) '\n');
@@ -291,7 +296,9 @@ final class MimeScan {
                 switch (part.encoding()) {
                     case BASE64 -> entity.base64 * 3 / 4;
                     case QUOTED_PRINTABLE -> Math.max(0, size - entity.quotedAway);
-                    case IDENTITY -> part.isMessage() ? Math.max(0, end - entity.spans.get(0).start()) : size;
+                    case IDENTITY -> part.isMessage()
+                            ? Math.max(0, end - entity.spans.get(0).start())
+                            : size;
                 });
     }
 }

@@ -96,7 +96,8 @@ public final class MimeStructure {
             long at = 0;
             for (Piece piece : pieces) {
                 body.skipNBytes(piece.span().start() - at);
-                Bounded content = new Bounded(body, piece.span().end() - piece.span().start());
+                Bounded content =
+                        new Bounded(body, piece.span().end() - piece.span().start());
                 if (matches(reader(piece.part(), content), match.get())) {
                     return true;
                 }

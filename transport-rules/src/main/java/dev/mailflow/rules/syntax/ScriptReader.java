@@ -67,7 +67,8 @@ public final class ScriptReader {
     public static List<Call> read(String script, BiConsumer<Position, String> problems) throws SyntaxException {
         if (script.length() > MAX_LENGTH) {
             throw new SyntaxException(
-                    new Position(1, 1), "the script has " + script.length() + " characters, expected " + MAX_LENGTH + " at most");
+                    new Position(1, 1),
+                    "the script has " + script.length() + " characters, expected " + MAX_LENGTH + " at most");
         }
         ScriptReader reader = new ScriptReader(new Escapes(script), problems);
         try {
@@ -101,7 +102,9 @@ public final class ScriptReader {
         Deque<Integer> outer = new ArrayDeque<>();
         int sum = 0;
         int chain = 0;
-        for (Token token = tokens.getNextToken(); token.kind != SieveParserConstants.EOF; token = tokens.getNextToken()) {
+        for (Token token = tokens.getNextToken();
+                token.kind != SieveParserConstants.EOF;
+                token = tokens.getNextToken()) {
             if (token.kind == SieveParserConstants.IDENTIFIER) {
                 chain++;
             } else {
@@ -165,8 +168,7 @@ public final class ScriptReader {
             }
         }
         Token first = node.getFirstToken();
-        return new Call(
-                first.image.toLowerCase(Locale.ROOT), at(first), arguments, tests, listed, block, shown(node));
+        return new Call(first.image.toLowerCase(Locale.ROOT), at(first), arguments, tests, listed, block, shown(node));
     }
 
     private Argument argument(ASTargument node) {
@@ -323,7 +325,8 @@ public final class ScriptReader {
             for (int i = 0; i < free.length; candidate++) {
                 if (candidate > LAST_PRIVATE_USE) {
                     throw new SyntaxException(
-                            new Position(1, 1), "found every private-use character of Unicode, expected some to be free");
+                            new Position(1, 1),
+                            "found every private-use character of Unicode, expected some to be free");
                 }
                 if (script.indexOf(candidate) < 0) {
                     free[i++] = candidate;
