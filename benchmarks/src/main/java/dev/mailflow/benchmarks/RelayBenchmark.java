@@ -98,6 +98,7 @@ public final class RelayBenchmark implements Callable<Integer> {
     /** Run by {@code bin/bench}, which sets the system property {@code mailflow.project} to the checkout. */
     public static void main(String[] arguments) {
         System.exit(new CommandLine(new RelayBenchmark())
+                .addSubcommand("door", new DoorBenchmark())
                 .setExecutionExceptionHandler((failure, command, parsed) -> {
                     if (!(failure instanceof BenchmarkFailure)) {
                         throw failure;

@@ -212,6 +212,12 @@ final class DoorClient implements AutoCloseable {
         return command(".");
     }
 
+    /** Breaks the connection instead of closing it. */
+    void reset() throws IOException {
+        socket.setSoLinger(true, 0);
+        socket.close();
+    }
+
     @Override
     public void close() throws IOException {
         socket.close();

@@ -79,6 +79,7 @@ abstract class DoorHandler implements CommandHandler<SMTPSession> {
                 recipient.map(MailAddress::asString),
                 reply.toString(),
                 reason));
+        Refusals.told(session, reply);
         return result(reply);
     }
 

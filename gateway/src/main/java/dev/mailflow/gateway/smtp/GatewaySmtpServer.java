@@ -182,7 +182,12 @@ final class GatewaySmtpServer extends SMTPServer {
 
     @Override
     protected ChannelInboundHandlerAdapter createCoreHandler() {
-        return new SmtpDialogue(protocol.orElseThrow(), Optional.ofNullable(getEncryption()), metrics);
+        return new SmtpDialogue(
+                protocol.orElseThrow(),
+                Optional.ofNullable(getEncryption()),
+                metrics,
+                events,
+                AbstractChannelPipelineFactory.MAX_LINE_LENGTH);
     }
 
     @Override

@@ -14,6 +14,7 @@ import java.util.stream.Stream;
 import org.apache.james.core.Domain;
 
 import dev.mailflow.policy.certificate.PeerCertificate;
+import dev.mailflow.policy.connection.IpAddress;
 import dev.mailflow.policy.connection.IpRange;
 import dev.mailflow.policy.connection.IpRangeSet;
 import dev.mailflow.policy.connection.IpTable;
@@ -45,6 +46,10 @@ public final class InboundConnectors {
 
     private final Map<String, InboundConnector> byName;
     private final List<InboundConnector> organizationsByCertificate;
+    /** What a session without a certificate is told of them; made once, for most sessions have none. */
+    private final List<Match> withoutCertificate;
+
+    private final List<Match> withoutTls;
     private final OrganizationsByAddress organizationsByAddress;
     private final DomainTable<Partner> partners;
 
@@ -69,6 +74,8 @@ public final class InboundConnectors {
                 .sorted(Comparator.comparingInt(InboundConnectors::certificateSpecificity)
                         .reversed())
                 .toList();
+        this.withoutCertificate = absences("the client presented none");
+        this.withoutTls = absences("the session is plaintext");
         this.organizationsByAddress = OrganizationsByAddress.of(organizations.stream()
                 .filter(connector -> connector.clientCertificate().isEmpty())
                 .toList());
@@ -80,6 +87,15 @@ public final class InboundConnectors {
                         .senderDomains()
                         .forEach(domain -> partnersByDomain.putIfAbsent(domain, partner)));
         this.partners = DomainTable.of(partnersByDomain);
+    }
+
+    private List<Match> absences(String absence) {
+        return organizationsByCertificate.stream()
+                .map(connector -> new Match(
+                        connector,
+                        "it is identified by a certificate '"
+                                + connector.clientCertificate().orElseThrow().describe() + "', and " + absence))
+                .toList();
     }
 
     /** @throws IllegalArgumentException when two connectors have one name */
@@ -117,6 +133,13 @@ public final class InboundConnectors {
         List<Match> rejected = new ArrayList<>();
         Optional<Match> organization = byCertificate(session, senderDomain, now, rejected)
                 .or(() -> organizationsByAddress.find(session, senderDomain));
+        if (organization.isEmpty()) {
+            organizationsByAddress
+                    .findIfOnlyTlsWereThere(session, senderDomain)
+                    .ifPresent(match -> rejected.add(new Match(
+                            match.connector(),
+                            match.reason() + " is right, but it requires TLS and the session is plaintext")));
+        }
         Optional<PartnerMatch> partner = senderDomain.flatMap(this::partnerOf);
         return new InboundAttribution(
                 organization,
@@ -132,6 +155,7 @@ public final class InboundConnectors {
         Optional<PeerCertificate> presented =
                 session.peerCertificate().filter(unused -> session.tls().isPresent());
         if (presented.isEmpty()) {
+            rejected.addAll(session.tls().isPresent() ? withoutCertificate : withoutTls);
             return Optional.empty();
         }
         for (InboundConnector connector : organizationsByCertificate) {
@@ -233,15 +257,24 @@ public final class InboundConnectors {
         }
 
         Optional<Match> find(ClientSession session, Optional<Domain> senderDomain) {
+            return find(session.clientIp(), session.tls().isPresent(), senderDomain);
+        }
+
+        /** What a plaintext session would match had it been encrypted. */
+        Optional<Match> findIfOnlyTlsWereThere(ClientSession session, Optional<Domain> senderDomain) {
+            return session.tls().isPresent() ? Optional.empty() : find(session.clientIp(), true, senderDomain);
+        }
+
+        private Optional<Match> find(IpAddress client, boolean encrypted, Optional<Domain> senderDomain) {
             if (senderDomain.isEmpty()) {
-                return nullSender.find(session);
+                return nullSender.find(client, encrypted);
             }
             List<Match> found = new ArrayList<>(1);
             bySender.visit(senderDomain.get().asString(), (pattern, connectors) -> {
-                connectors.find(session).ifPresent(found::add);
+                connectors.find(client, encrypted).ifPresent(found::add);
                 return !found.isEmpty();
             });
-            return found.stream().findFirst().or(() -> anySender.find(session));
+            return found.stream().findFirst().or(() -> anySender.find(client, encrypted));
         }
     }
 
@@ -263,9 +296,9 @@ public final class InboundConnectors {
             return table.build();
         }
 
-        Optional<Match> find(ClientSession session) {
-            return (session.tls().isPresent() ? encrypted : plaintext)
-                    .find(session.clientIp())
+        Optional<Match> find(IpAddress client, boolean isEncrypted) {
+            return (isEncrypted ? encrypted : plaintext)
+                    .find(client)
                     .map(candidate -> new Match(candidate.connector(), "clientIp " + candidate.range()));
         }
     }

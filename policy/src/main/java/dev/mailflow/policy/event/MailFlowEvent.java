@@ -63,11 +63,11 @@ public sealed interface MailFlowEvent {
      *
      * @param message its mail is the SMTP session while there is no mail yet
      * @param stage what refused: {@code connectionFilter}, {@code inboundConnector}, {@code recipient}, {@code hops},
-     *     {@code limits} or {@code proxy}
+     *     {@code limits} or {@code proxy}; {@code protocol} (the server itself) or {@code tls}
      * @param clientIp the client, after PROXY
      * @param sender the envelope sender, {@code <>} if null; empty: not said yet
      * @param recipient empty: not about one recipient
-     * @param reply the whole line the client saw
+     * @param reply the whole line the client saw, or that the connection was closed
      * @param reason why, in more words than the client was told
      */
     record Refused(

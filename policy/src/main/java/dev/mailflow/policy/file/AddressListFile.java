@@ -36,9 +36,8 @@ final class AddressListFile {
             line++;
             int next = text.indexOf('\n', position);
             int end = next < 0 ? text.length() : next;
-            int comment = text.indexOf('#', position);
-            String entry = text.substring(position, comment >= 0 && comment < end ? comment : end)
-                    .trim();
+            String entry =
+                    text.substring(position, commentOrEnd(text, position, end)).trim();
             position = end + 1;
             if (entry.isEmpty()) {
                 continue;
@@ -58,5 +57,14 @@ final class AddressListFile {
             problems.error(new SourceLocation(name, 0), "and " + (bad - LISTED) + " more bad lines");
         }
         return ranges.build();
+    }
+
+    /** Looks no further than the line: to the end of the file for each line would take a million lines for ever. */
+    private static int commentOrEnd(String text, int position, int end) {
+        int at = position;
+        while (at < end && text.charAt(at) != '#') {
+            at++;
+        }
+        return at;
     }
 }

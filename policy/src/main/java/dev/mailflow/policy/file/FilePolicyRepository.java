@@ -16,6 +16,7 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 
 import org.apache.james.filesystem.api.FileSystem;
 import org.slf4j.Logger;
@@ -35,9 +36,10 @@ import dev.mailflow.policy.PolicyRepository;
  *
  * <p>Every {@value #POLL_MILLIS} ms one daemon thread compares the {@link FileStamp} of each file with the one of the
  * last reading. Files are read again only when two comparisons in a row saw the same new state, so that a half-written
- * file is not taken for a policy; a file that never rests is read after {@value #MOST_RESTLESS_POLLS} comparisons. A
- * change is in force within 2 s. A reading with errors leaves the snapshot in force alone and is reported when the next
- * comparison still sees the same files.
+ * file is not taken for a policy, nor half of a long list for the list; a file that does not rest for
+ * {@value #RESTLESS_POLLS_TO_WARN} comparisons is told once and waited for. A change is in force within 2 s of the file's
+ * rest. A reading with errors leaves the snapshot in force alone and is reported when the next comparison still sees the
+ * same files.
  *
  * <p>No {@code mailflow.xml} at the start is the policy that says nothing: a server that configures everything in
  * {@code mailetcontainer.xml} needs none. One that vanishes later is an error, and the last policy stays in force.
@@ -50,7 +52,7 @@ public final class FilePolicyRepository implements PolicyRepository, AutoCloseab
     private static final Logger LOGGER = LoggerFactory.getLogger(FilePolicyRepository.class);
     private static final String FILE_NAME = "mailflow.xml";
     private static final int POLL_MILLIS = 500;
-    private static final int MOST_RESTLESS_POLLS = 4;
+    private static final int RESTLESS_POLLS_TO_WARN = 20;
 
     private final Path mailflowXml;
     private final Path conf;
@@ -202,14 +204,29 @@ public final class FilePolicyRepository implements PolicyRepository, AutoCloseab
             settle();
             broken.ifPresent(this::report);
             broken = Optional.empty();
-        } else if (restless.filter(now::equals).isPresent() || restlessPolls == MOST_RESTLESS_POLLS) {
+        } else if (restless.filter(now::equals).isPresent()) {
             settle();
             reload();
         } else {
-            restless = Optional.of(now);
             restlessPolls++;
+            if (restlessPolls == RESTLESS_POLLS_TO_WARN) {
+                restless.ifPresent(before -> warnOfUnrest(before, now));
+            }
+            restless = Optional.of(now);
             broken = Optional.empty();
         }
+    }
+
+    private void warnOfUnrest(Map<Path, FileStamp> before, Map<Path, FileStamp> now) {
+        LOGGER.warn(
+                "{} has been changing for {} s: mail-flow policy version {} stays in force until it rests; write to another"
+                        + " file and rename it",
+                now.keySet().stream()
+                        .filter(file -> !now.get(file).equals(before.get(file)))
+                        .map(Path::toString)
+                        .collect(Collectors.joining(", ")),
+                TimeUnit.MILLISECONDS.toSeconds((long) restlessPolls * POLL_MILLIS),
+                current.version());
     }
 
     private void settle() {

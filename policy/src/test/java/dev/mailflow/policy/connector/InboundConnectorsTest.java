@@ -223,6 +223,28 @@ class InboundConnectorsTest {
             });
         }
 
+        @Test
+        void missingTlsOrCertificateShouldBeToldAsNearMiss() {
+            InboundConnectors connectors = connectors(
+                    organization("cloud").certificate("gw.contoso.com"),
+                    organization("branch").ips("192.0.2.10").tls(true),
+                    organization("far").ips("192.0.2.99").tls(true));
+
+            assertThat(connectors
+                            .attribute(plain("192.0.2.10"), from("a.com"), NOW)
+                            .rejected())
+                    .extracting(match -> match.connector().name() + ": " + match.reason())
+                    .containsExactly(
+                            "cloud: it is identified by a certificate 'gw.contoso.com', and the session is plaintext",
+                            "branch: clientIp 192.0.2.10 is right, but it requires TLS and the session is plaintext");
+            assertThat(connectors
+                            .attribute(encrypted("192.0.2.11"), from("a.com"), NOW)
+                            .rejected())
+                    .extracting(match -> match.connector().name() + ": " + match.reason())
+                    .containsExactly(
+                            "cloud: it is identified by a certificate 'gw.contoso.com', and the client presented none");
+        }
+
         @ParameterizedTest
         @CsvSource({"true, inner", "false, outer"})
         void plaintextShouldPassOverConnectorThatRequiresTls(boolean tls, String connector) {

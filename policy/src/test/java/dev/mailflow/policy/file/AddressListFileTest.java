@@ -2,13 +2,15 @@
 package dev.mailflow.policy.file;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assertions.assertTimeout;
 
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import dev.mailflow.policy.PolicyProblem;
 import dev.mailflow.policy.SourceLocation;
@@ -70,8 +72,10 @@ class AddressListFileTest {
         assertThat(found()).extracting(PolicyProblem::message).contains("and 150 more bad lines");
     }
 
-    @Test
-    void millionLinesShouldLoadWithinTwoSeconds() {
+    /** Where no line has a comment, none may be searched for beyond its line. */
+    @ParameterizedTest
+    @ValueSource(strings = {" # network", ""})
+    void millionLinesShouldLoadWithinTwoSeconds(String comment) {
         StringBuilder content = new StringBuilder();
         for (int i = 0; i < 1_000_000; i++) {
             content.append(i >>> 16 & 255)
@@ -79,13 +83,17 @@ class AddressListFileTest {
                     .append(i >>> 8 & 255)
                     .append('.')
                     .append(i & 255);
-            content.append(i % 3 == 0 ? ".0/24 # network\n" : ".7\n");
+            content.append(i % 3 == 0 ? ".0/24" + comment + "\n" : ".7\n");
         }
         byte[] bytes = content.toString().getBytes(StandardCharsets.US_ASCII);
         AddressListFile file = new AddressListFile("block.txt", problems);
 
-        IpRangeList list = assertTimeout(Duration.ofSeconds(2), () -> file.read(bytes));
+        // of this thread: what else the machine does is not this file's matter
+        long before = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+        IpRangeList list = file.read(bytes);
+        long took = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - before;
 
+        assertThat(Duration.ofNanos(took)).isLessThan(Duration.ofSeconds(2));
         assertThat(list.size()).isEqualTo(1_000_000);
         assertThat(found()).isEmpty();
     }

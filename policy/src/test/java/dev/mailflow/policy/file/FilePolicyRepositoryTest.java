@@ -246,16 +246,24 @@ class FilePolicyRepositoryTest implements PolicyRepositoryContract {
     }
 
     @Test
-    void fileThatNeverRestsShouldBeReadAllTheSame() throws Exception {
+    void fileThatDoesNotRestShouldBeWaitedForAndToldOnce() throws Exception {
         publish("first.example");
         FilePolicyRepository repository = unwatched();
 
-        for (int i = 0; i < 6; i++) {
+        for (int i = 0; i < 50; i++) {
             publish("v" + i + ".example");
             repository.poll();
         }
 
-        assertThat(accepts(repository, "first.example")).isFalse();
+        assertThat(accepts(repository, "first.example")).isTrue();
+        assertThat(logged(Level.WARN))
+                .singleElement()
+                .asString()
+                .contains(
+                        "mailflow.xml has been changing for 10 s",
+                        repository.current().version());
+        pollUntilSettled(repository);
+        assertThat(accepts(repository, "v49.example")).isTrue();
     }
 
     @Test
