@@ -11,6 +11,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -99,7 +100,10 @@ final class ExplainCommand implements Callable<Integer> {
             description = "a header field of the message; may be repeated")
     private List<String> headers = List.of();
 
-    @Option(names = "--message", paramLabel = "FILE", description = "take the header from this message (RFC 5322)")
+    @Option(
+            names = "--message",
+            paramLabel = "FILE",
+            description = "take header and body from this message (RFC 5322); rules look at both")
     private Optional<Path> messageFile = Optional.empty();
 
     @Option(
@@ -115,6 +119,9 @@ final class ExplainCommand implements Callable<Integer> {
             description = "with --url: the file that holds the administration's password")
     private Optional<Path> passwordFile = Optional.empty();
 
+    @Option(names = "--trace-rules", description = "tell each test that the transport rules make, and its result")
+    private boolean traceRules;
+
     @Option(names = "--json", description = "print for programs")
     private boolean json;
 
@@ -125,8 +132,17 @@ final class ExplainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        Content content = content();
         ExplainRequest request = new ExplainRequest(
-                from, to, clientIp.orElse(null), clientCertificate.orElse(null), tls, header(), unknown);
+                from,
+                to,
+                clientIp.orElse(null),
+                clientCertificate.orElse(null),
+                tls,
+                content.header(),
+                Base64.getEncoder().encodeToString(content.body()),
+                unknown,
+                traceRules);
         HypotheticalMessage message;
         try {
             message = request.message();
@@ -155,20 +171,38 @@ final class ExplainCommand implements Callable<Integer> {
                         new Explainer(read, clock.instant()).explain(message).toJson());
     }
 
-    /** Header fields in order: those of the message file, then those of the options. */
-    private List<String> header() throws IOException {
+    /** What is known of the message: a header in order, and a body. */
+    private record Content(List<String> header, byte[] body) {}
+
+    /** Header fields of the message file, then those of the options; the body of the message file. */
+    private Content content() throws IOException {
         List<String> fields = new ArrayList<>();
+        byte[] body = new byte[0];
         if (messageFile.isPresent()) {
             try (InputStream bytes = new BufferedInputStream(Files.newInputStream(messageFile.get()))) {
                 Collections.list(new InternetHeaders(bytes).getAllHeaders())
                         .forEach(field -> fields.add(field.getName() + ": " + field.getValue()));
+                body = bytes.readAllBytes();
             } catch (MessagingException | NoSuchFileException e) {
                 throw new CommandLine.ParameterException(
                         spec.commandLine(), "--message: " + messageFile.get() + " cannot be read: " + e);
             }
         }
         fields.addAll(headers);
-        return fields;
+        return new Content(fields, body);
+    }
+
+    /** One line for each rule and, when asked for, one for each test. */
+    private static void printRule(JsonNode trial, PrintWriter out) {
+        String recipient = trial.path("recipient").asText();
+        String detail = trial.path("detail").asText();
+        out.println("rule '" + trial.path("rule").asText() + "' ("
+                + trial.path("mode").asText() + ")" + (recipient.isEmpty() ? "" : " for " + recipient) + ": "
+                + trial.path("verdict").asText() + (detail.isEmpty() ? "" : ": " + detail));
+        trial.path("tests")
+                .forEach(test -> out.println("  " + test.path("where").asText() + " "
+                        + test.path("test").asText() + ": "
+                        + test.path("result").asText()));
     }
 
     private static void print(JsonNode explanation, PrintWriter out) {
@@ -181,6 +215,7 @@ final class ExplainCommand implements Callable<Integer> {
                         + (header.getValue().isNull()
                                 ? "(removed)"
                                 : header.getValue().asText())));
+        explanation.path("ruleTrace").forEach(trial -> printRule(trial, out));
         explanation.path("recipients").forEach(recipient -> {
             out.println();
             String original = recipient.path("original").asText();

@@ -75,8 +75,9 @@ public final class AddressRewrite extends GenericMailet {
         direction = switch (word) {
             case "outbound" -> Direction.OUTBOUND;
             case "inbound" -> Direction.INBOUND;
-            default -> throw new MessagingException(
-                    PARAMETER.formatted("direction") + "found '" + word + "', expected outbound or inbound");
+            default ->
+                throw new MessagingException(
+                        PARAMETER.formatted("direction") + "found '" + word + "', expected outbound or inbound");
         };
         Optional<String> headers = Optional.ofNullable(getInitParameter("headers"));
         try {
@@ -89,6 +90,9 @@ public final class AddressRewrite extends GenericMailet {
 
     @Override
     public void service(Mail mail) throws MessagingException {
+        if (direction == Direction.INBOUND && MailMarks.isCopyOfRules(mail)) {
+            return;
+        }
         AddressRewriter rewriter = new AddressRewriter(policies.current(), direction, fields);
         if (!applies(rewriter, mail)) {
             return;

@@ -74,8 +74,9 @@ public final class HeaderFirewall extends GenericMailet {
         direction = switch (word) {
             case "inbound" -> Direction.INBOUND;
             case "outbound" -> Direction.OUTBOUND;
-            default -> throw new MessagingException(
-                    PARAMETER.formatted("direction") + ": found '" + word + "', expected inbound or outbound");
+            default ->
+                throw new MessagingException(
+                        PARAMETER.formatted("direction") + ": found '" + word + "', expected inbound or outbound");
         };
         connector = Optional.ofNullable(getInitParameter("connector")).map(String::trim);
         if (connector.isPresent()) {
@@ -94,6 +95,9 @@ public final class HeaderFirewall extends GenericMailet {
 
     @Override
     public void service(Mail mail) throws MessagingException {
+        if (direction == Direction.INBOUND && MailMarks.isCopyOfRules(mail)) {
+            return;
+        }
         MimeMessage message = mail.getMessage();
         HeaderSection headers = RawHeaders.of(message);
         InternalHeaderScreen.Screened screened =

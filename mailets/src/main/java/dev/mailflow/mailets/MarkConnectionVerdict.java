@@ -73,6 +73,9 @@ public final class MarkConnectionVerdict extends GenericMailet {
 
     @Override
     public void service(Mail mail) throws MessagingException {
+        if (MailMarks.isCopyOfRules(mail)) {
+            return;
+        }
         InboundFacts facts = InboundFacts.onMail(
                 AttributeUtils.getValueAndCastFromMail(mail, AttributeName.of(InboundFacts.ATTRIBUTE), String.class),
                 mail.getRemoteAddr(),

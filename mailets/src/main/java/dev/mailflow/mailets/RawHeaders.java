@@ -52,7 +52,8 @@ final class RawHeaders {
         }
     }
 
-    private static InputStream open(MimeMessage message) throws MessagingException {
+    /** The message's own bytes. */
+    static InputStream open(MimeMessage message) throws MessagingException {
         return new BufferedInputStream(new MimeMessageInputStream(message));
     }
 }

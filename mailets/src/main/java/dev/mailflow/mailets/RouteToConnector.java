@@ -33,6 +33,7 @@ import dev.mailflow.policy.event.MailFlowEvents;
 import dev.mailflow.policy.header.InternalHeaderScreen;
 import dev.mailflow.policy.inbound.RecipientAdmission;
 import dev.mailflow.policy.inbound.SmtpReply;
+import dev.mailflow.policy.rule.RuleMarks;
 
 /**
  * Sends mail out by outbound connectors: decides the connector of every recipient, puts one copy per connector into
@@ -41,7 +42,7 @@ import dev.mailflow.policy.inbound.SmtpReply;
  *
  * <pre>{@code
  * <mailet match="All" class="dev.mailflow.mailets.RouteToConnector">
- *   <connector>fabrikam-out</connector>    <!-- optional: this one, whatever the recipient -->
+ *   <connector>fabrikam-out</connector>    <!-- optional: this one, whatever the recipient; a transport rule's wins -->
  *   <heloName>mx.contoso.com</heloName>    <!-- optional: default is the host's name -->
  * </mailet>
  * }</pre>
@@ -148,10 +149,10 @@ public final class RouteToConnector extends GenericMailet {
     /**
      * Whoever gets here has no mailbox here. In an authoritative domain that means that there is no such recipient: by the
      * default route the mail would come back to us. A connector for the very domain is another matter, and so is one that
-     * this mailet names.
+     * this mailet or a transport rule names.
      */
     private List<MailAddress> recipientsOfNobody(Mail mail, MailFlowPolicy policy) {
-        if (named.isPresent()) {
+        if (named.isPresent() || MailMarks.get(mail, RuleMarks.ROUTE).isPresent()) {
             return List.of();
         }
         Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
@@ -176,9 +177,16 @@ public final class RouteToConnector extends GenericMailet {
 
     private Map<String, Copy> decide(Mail mail, MailFlowPolicy policy) {
         Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
+        // a rule that sends mail through a scrubber must not lose against a line of mailetcontainer.xml
+        Optional<Route> ruled = MailMarks.get(mail, RuleMarks.ROUTE).map(connector -> policy.outboundConnectors()
+                .named(
+                        connector,
+                        "transport rule '"
+                                + MailMarks.get(mail, RuleMarks.ROUTE_RULE).orElse("") + "'"));
         Map<String, Copy> copies = new LinkedHashMap<>();
         for (MailAddress recipient : mail.getRecipients()) {
-            Route route = named.map(connector -> policy.outboundConnectors().named(connector, parameter()))
+            Route route = ruled.or(() ->
+                            named.map(connector -> policy.outboundConnectors().named(connector, parameter())))
                     .orElseGet(() -> policy.outboundConnectors().choose(sender, recipient.getDomain()));
             // A connector that is not there has a queue too: its mail waits there, visibly, until it is back.
             String connector =

@@ -2,11 +2,14 @@
 package dev.mailflow.matchers;
 
 import java.util.Collection;
+import java.util.List;
 import java.util.Optional;
 
 import javax.mail.MessagingException;
 
 import org.apache.james.core.MailAddress;
+import org.apache.mailet.AttributeName;
+import org.apache.mailet.AttributeUtils;
 import org.apache.mailet.Mail;
 import org.apache.mailet.base.GenericMatcher;
 
@@ -15,9 +18,10 @@ import com.google.inject.Inject;
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.connector.OutboundConnectors;
 import dev.mailflow.policy.connector.Route;
+import dev.mailflow.policy.rule.RuleMarks;
 
 /**
- * Matches the recipients for whom the policy chooses the named outbound connector:
+ * Matches the recipients for whom a transport rule or else the policy chooses the named outbound connector:
  * {@code match="dev.mailflow.matchers.RoutedTo=scrubber"}. The decision is the one that {@code RouteToConnector} makes.
  */
 public final class RoutedTo extends GenericMatcher {
@@ -42,6 +46,11 @@ public final class RoutedTo extends GenericMatcher {
 
     @Override
     public Collection<MailAddress> match(Mail mail) {
+        Optional<String> ruled =
+                AttributeUtils.getValueAndCastFromMail(mail, AttributeName.of(RuleMarks.ROUTE), String.class);
+        if (ruled.isPresent()) {
+            return ruled.get().equals(connector) ? mail.getRecipients() : List.of();
+        }
         Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
         OutboundConnectors connectors = policies.current().outboundConnectors();
         return mail.getRecipients().stream()

@@ -10,6 +10,7 @@ import dev.mailflow.policy.connector.OutboundConnectors;
 import dev.mailflow.policy.domain.AcceptedDomains;
 import dev.mailflow.policy.hybrid.HybridTopology;
 import dev.mailflow.policy.rewrite.AddressRewriteTable;
+import dev.mailflow.policy.rule.TransportRules;
 
 /**
  * One immutable, compiled snapshot of the whole mail-flow policy. A message is judged by snapshots, never by
@@ -29,6 +30,7 @@ public record MailFlowPolicy(
         InboundConnectors inboundConnectors,
         OutboundConnectors outboundConnectors,
         AddressRewriteTable addressRewrite,
+        TransportRules transportRules,
         Optional<HybridTopology> hybrid) {
 
     /** The policy that says nothing: no accepted domain, no entry, and the implied Internet connector only. */
@@ -42,6 +44,7 @@ public record MailFlowPolicy(
                 InboundConnectors.none(),
                 OutboundConnectors.none(),
                 AddressRewriteTable.none(),
+                TransportRules.none(),
                 Optional.empty());
     }
 }

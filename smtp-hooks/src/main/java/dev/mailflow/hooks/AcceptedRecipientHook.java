@@ -87,7 +87,7 @@ public final class AcceptedRecipientHook extends DoorHandler implements RcptHook
     }
 
     /** Inbound rewriting precedes recipient validation: the mailbox asked for is the one the mail will go to. */
-    private static MailAddress inside(Transaction transaction, MaybeSender sender, MailAddress recipient) {
+    static MailAddress inside(Transaction transaction, MaybeSender sender, MailAddress recipient) {
         AddressRewriter rewriter = new AddressRewriter(transaction.policy(), Direction.INBOUND);
         boolean applies = rewriter.scope(Optional.of(transaction.attribution().origin()), sender.asOptional(), "")
                 .applies();

@@ -173,6 +173,30 @@ public final class DeliveryService {
      * @throws MessagingException when the sender could not be told: the recipients must not be forgotten
      */
     public void fail(Mail mail, List<MailAddress> recipients, String status, String reason) throws MessagingException {
+        Running now = running().orElseThrow(() -> new MessagingException("delivery is stopped"));
+        fail(now.notifications(), mail, recipients, status, reason);
+    }
+
+    /**
+     * The same for those who end a mail before it gets as far as delivery, which need not run for it.
+     *
+     * @param context whose postmaster reports the failure
+     * @param reportingMta our host name in the report
+     */
+    public void fail(
+            MailetContext context,
+            String reportingMta,
+            Mail mail,
+            List<MailAddress> recipients,
+            String status,
+            String reason)
+            throws MessagingException {
+        fail(new Notifications(context, reportingMta, events, clock), mail, recipients, status, reason);
+    }
+
+    private void fail(
+            Notifications notifications, Mail mail, List<MailAddress> recipients, String status, String reason)
+            throws MessagingException {
         Instant now = clock.instant();
         DeliveryState state = DeliveryState.first(now);
         Map<MailAddress, Failed> failed = new LinkedHashMap<>();
@@ -180,10 +204,7 @@ public final class DeliveryService {
                 recipient -> failed.put(recipient, new Failed(status, reason, Optional.empty(), Optional.empty())));
         DeliveryAttempt outcome = new DeliveryAttempt(Map.of(), Map.of(), failed, false, now);
         try {
-            running()
-                    .orElseThrow(() -> new MessagingException("delivery is stopped"))
-                    .notifications()
-                    .report(mail, state, outcome, RetrySchedule.DEFAULT);
+            notifications.report(mail, state, outcome, RetrySchedule.DEFAULT);
         } catch (IOException e) {
             throw new MessagingException("the sender of " + mail.getName() + " could not be told", e);
         }
@@ -284,8 +305,8 @@ public final class DeliveryService {
                     .doOnNext(report -> conclude(item, report))
                     .onErrorResume(error -> Mono.fromRunnable(() -> {
                         LOGGER.error(
-                                "The outcome of {} in the queue of connector '{}' could not be kept; the mail stays queued"
-                                        + " as it was, and who got it may get it again",
+                                "The outcome of {} in the queue of connector '{}' could not be kept; the mail stays"
+                                        + " queued as it was, and who got it may get it again",
                                 item.getMail().getName(),
                                 connector,
                                 error);

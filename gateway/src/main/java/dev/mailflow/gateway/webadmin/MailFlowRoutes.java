@@ -79,15 +79,7 @@ public final class MailFlowRoutes implements Routes {
                     unknown.add(recipient.asString());
                 }
             }
-            message = new ExplainRequest(
-                            asked.from(),
-                            asked.to(),
-                            asked.clientIp(),
-                            asked.clientCert(),
-                            asked.tls(),
-                            asked.header(),
-                            unknown)
-                    .message();
+            message = asked.withUnknown(unknown).message();
         } catch (IllegalArgumentException e) {
             throw ErrorResponder.builder()
                     .statusCode(HttpStatus.BAD_REQUEST_400)

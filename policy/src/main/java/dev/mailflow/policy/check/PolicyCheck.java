@@ -53,6 +53,7 @@ public final class PolicyCheck {
         check.outboundConnectors();
         check.acceptedDomains();
         new AddressRewriteCheck(policy, check.problems::add).run();
+        new TransportRulesCheck(policy, now, check.problems::add).run();
         return check.problems.stream()
                 .sorted(Comparator.comparing(
                                 (PolicyProblem problem) -> problem.location().file())
@@ -128,8 +129,8 @@ public final class PolicyCheck {
                     warning(
                             connector.location(),
                             name
-                                    + " has requireTls false and demands a client certificate: a plaintext session has none"
-                                    + " and is refused all the same");
+                                    + " has requireTls false and demands a client certificate: a plaintext session has"
+                                    + " none and is refused all the same");
                 }
             });
             if (connector.type() == ConnectorType.ORGANIZATION
@@ -230,11 +231,11 @@ public final class PolicyCheck {
                 && connector.nextHops() instanceof NextHops.SmartHosts smartHosts) {
             smartHosts.hosts().stream()
                     .filter(PolicyCheck::isAddress)
-                    .forEach(
-                            host -> error(
-                                    location,
-                                    name + " can never succeed at TLS level domain: smartHost " + host
-                                            + " is an address, certificates name hosts; add name= to <tls> or use the host's name"));
+                    .forEach(host -> error(
+                            location,
+                            name + " can never succeed at TLS level domain: smartHost " + host
+                                    + " is an address, certificates name hosts; add name= to <tls> or use the"
+                                    + " host's name"));
         }
         if (tls.level() == TlsLevel.NONE && connector.nextHops() instanceof NextHops.SmartHosts smartHosts) {
             smartHosts.hosts().stream()

@@ -20,7 +20,9 @@ final class EventLog implements MailFlowEvents.Sink {
     public void accept(MailFlowEvent event) {
         if (event instanceof MailFlowEvent.Deferred
                 || event instanceof MailFlowEvent.Failed
-                || event instanceof MailFlowEvent.NotRewritten) {
+                || event instanceof MailFlowEvent.NotRewritten
+                || event instanceof MailFlowEvent.RuleFailed
+                || event instanceof MailFlowEvent.RulesDeferred) {
             LOGGER.warn("{}", line(event.fields()));
         } else if (LOGGER.isInfoEnabled()) {
             LOGGER.info("{}", line(event.fields()));

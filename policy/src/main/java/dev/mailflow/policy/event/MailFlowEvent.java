@@ -63,7 +63,7 @@ public sealed interface MailFlowEvent {
      *
      * @param message its mail is the SMTP session while there is no mail yet
      * @param stage what refused: {@code connectionFilter}, {@code inboundConnector}, {@code recipient}, {@code hops},
-     *     {@code limits} or {@code proxy}; {@code protocol} (the server itself) or {@code tls}
+     *     {@code limits}, {@code rule} or {@code proxy}; {@code protocol} (the server itself) or {@code tls}
      * @param clientIp the client, after PROXY
      * @param sender the envelope sender, {@code <>} if null; empty: not said yet
      * @param recipient empty: not about one recipient
@@ -219,6 +219,88 @@ public sealed interface MailFlowEvent {
             Map<String, Object> fields = begin(this);
             fields.put("direction", direction);
             fields.put("field", field);
+            fields.put("reason", reason);
+            return fields;
+        }
+    }
+
+    /**
+     * A transport rule hit.
+     *
+     * @param mode {@code enforce} or {@code audit}: then nothing was done
+     * @param actions what was done, or in audit mode would have been done, as in a script
+     * @param recipients for how many
+     * @param stopped whether the rules after it were not asked for some of them
+     */
+    record RuleHit(MessageRef message, String rule, String mode, List<String> actions, int recipients, boolean stopped)
+            implements MailFlowEvent {
+        public RuleHit {
+            actions = List.copyOf(actions);
+        }
+
+        @Override
+        public String kind() {
+            return "rule";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("rule", rule);
+            fields.put("mode", mode);
+            fields.put("recipients", recipients);
+            fields.put(
+                    mode.equals("audit") ? "would" : "did", actions.isEmpty() ? "nothing" : String.join("; ", actions));
+            if (stopped) {
+                fields.put("stop", true);
+            }
+            return fields;
+        }
+    }
+
+    /**
+     * A transport rule's script failed.
+     *
+     * @param effect {@code the mail waits} or {@code ignored}
+     */
+    record RuleFailed(MessageRef message, String rule, String reason, String effect) implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "rule-failed";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("rule", rule);
+            fields.put("reason", reason);
+            fields.put("effect", effect);
+            return fields;
+        }
+    }
+
+    /**
+     * A mail waits to be judged by the rules, or for what they decided to be done.
+     *
+     * @param attempt how often it was tried
+     */
+    record RulesDeferred(MessageRef message, List<String> recipients, String reason, int attempt, Instant nextAttempt)
+            implements MailFlowEvent {
+        public RulesDeferred {
+            recipients = List.copyOf(recipients);
+        }
+
+        @Override
+        public String kind() {
+            return "rules-deferred";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            putRecipients(fields, recipients);
+            fields.put("attempt", attempt);
+            fields.put("next", nextAttempt);
             fields.put("reason", reason);
             return fields;
         }

@@ -34,17 +34,28 @@ final class DryRewriting {
     private final Map<String, Optional<String>> arrivalHeaders = new LinkedHashMap<>();
     private final Map<String, Optional<String>> departureHeaders = new LinkedHashMap<>();
 
-    DryRewriting(MailFlowPolicy policy, HypotheticalMessage message, Origin origin) {
+    private final HeaderSection arrived;
+
+    /** @param arriving the message's header after the header firewall */
+    DryRewriting(MailFlowPolicy policy, HypotheticalMessage message, HeaderSection arriving, Origin origin) {
         this.message = message;
         this.inbound = rewriter(policy, Direction.INBOUND, origin);
         this.outbound = rewriter(policy, Direction.OUTBOUND, origin);
-        HeaderSection arriving = header(message);
-        HeaderSection inside = inbound.map(rewriter -> headers(rewriter, arriving, arrivalHeaders, arrivalReasons))
+        this.arrived = inbound.map(rewriter -> headers(rewriter, arriving, arrivalHeaders, arrivalReasons))
                 .orElse(arriving);
         this.senderOutside = outbound.flatMap(rewriter -> message.sender()
                         .map(sender -> envelope(rewriter, sender, "envelope sender ", departureReasons)))
                 .or(message::sender);
-        outbound.ifPresent(rewriter -> headers(rewriter, inside, departureHeaders, departureReasons));
+    }
+
+    /** The header as transport rules see it. */
+    HeaderSection arrived() {
+        return arrived;
+    }
+
+    /** Rewrites what leaves, as the transport rules left it. */
+    void depart(HeaderSection ruled) {
+        outbound.ifPresent(rewriter -> headers(rewriter, ruled, departureHeaders, departureReasons));
     }
 
     private Optional<AddressRewriter> rewriter(MailFlowPolicy policy, Direction direction, Origin origin) {
@@ -52,15 +63,6 @@ final class DryRewriting {
         return rewriter.scope(Optional.of(origin), message.sender(), NO_ADDRESS).applies()
                 ? Optional.of(rewriter)
                 : Optional.empty();
-    }
-
-    private static HeaderSection header(HypotheticalMessage message) {
-        List<HeaderField> fields = message.header().stream()
-                .map(field -> HeaderField.of(
-                        field.name(),
-                        new String(field.value().getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1)))
-                .toList();
-        return new HeaderSection(fields, "\r\n");
     }
 
     private static MailAddress envelope(
@@ -97,7 +99,7 @@ final class DryRewriting {
         return after.section();
     }
 
-    private static String value(HeaderField field) {
+    static String value(HeaderField field) {
         String raw = field.raw().substring(field.raw().indexOf(':') + 1);
         return new String(raw.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8)
                 .replaceAll("\r?\n(?=[ \t])", "")
@@ -129,6 +131,10 @@ final class DryRewriting {
             all.putAll(departureHeaders);
         }
         return all;
+    }
+
+    boolean changesOnDeparture(String header) {
+        return departureHeaders.containsKey(header);
     }
 
     List<String> reasons(boolean leaves) {

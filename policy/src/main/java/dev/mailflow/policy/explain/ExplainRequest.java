@@ -4,6 +4,7 @@ package dev.mailflow.policy.explain;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -18,6 +19,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.google.common.io.ByteSource;
 
 import dev.mailflow.policy.certificate.HypotheticalCertificate;
 import dev.mailflow.policy.connection.IpAddress;
@@ -34,7 +36,9 @@ import dev.mailflow.policy.inbound.TlsSession;
  * @param clientCert name of the client's certificate, from a trusted authority; implies TLS; null: none
  * @param tls whether the client's session is encrypted
  * @param header fields of the message, {@code Name: value}
+ * @param body what follows the header, base64; null: nothing
  * @param unknown recipients that have no mailbox here
+ * @param traceRules whether to tell each test of the transport rules
  */
 @JsonInclude(JsonInclude.Include.NON_EMPTY)
 public record ExplainRequest(
@@ -44,7 +48,9 @@ public record ExplainRequest(
         String clientCert,
         boolean tls,
         List<String> header,
-        List<String> unknown) {
+        String body,
+        List<String> unknown,
+        boolean traceRules) {
 
     private static final ObjectMapper JSON = JsonMapper.builder()
             .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
@@ -55,7 +61,13 @@ public record ExplainRequest(
         from = from == null ? "" : from;
         to = to == null ? List.of() : List.copyOf(to);
         header = header == null ? List.of() : List.copyOf(header);
+        body = body == null ? "" : body;
         unknown = unknown == null ? List.of() : List.copyOf(unknown);
+    }
+
+    /** The same question with more recipients known to have no mailbox here. */
+    public ExplainRequest withUnknown(List<String> recipients) {
+        return new ExplainRequest(from, to, clientIp, clientCert, tls, header, body, recipients, traceRules);
     }
 
     /**
@@ -102,7 +114,17 @@ public record ExplainRequest(
                 to.stream().map(recipient -> address("to", recipient)).toList(),
                 Optional.ofNullable(clientIp).map(this::session),
                 fields(),
-                addresses(unknown));
+                ByteSource.wrap(bodyBytes()),
+                addresses(unknown),
+                traceRules);
+    }
+
+    private byte[] bodyBytes() {
+        try {
+            return Base64.getDecoder().decode(body);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException("body: expected base64: " + e.getMessage(), e);
+        }
     }
 
     private static Set<MailAddress> addresses(List<String> texts) {

@@ -20,6 +20,8 @@ import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.Route;
 import dev.mailflow.policy.connector.SmartHost;
+import dev.mailflow.policy.connector.TlsLevel;
+import dev.mailflow.policy.connector.TlsRequirement;
 import dev.mailflow.policy.explain.Explanation.Action;
 import dev.mailflow.policy.explain.Explanation.Location;
 import dev.mailflow.policy.header.HeaderField;
@@ -31,6 +33,7 @@ import dev.mailflow.policy.inbound.Origin;
 import dev.mailflow.policy.inbound.RecipientAdmission;
 import dev.mailflow.policy.inbound.RecipientAdmission.Mailbox;
 import dev.mailflow.policy.inbound.SmtpReply;
+import dev.mailflow.policy.rule.RuleOutcome;
 
 /**
  * The dry run: asks the same decisions, in the same order, that hooks and mailets ask for a real message, and writes
@@ -55,6 +58,8 @@ public final class Explainer {
     private Explanation fromUser(HypotheticalMessage message) {
         return judged(
                 message,
+                DryRules.section(message),
+                Optional.empty(),
                 Origin.INTERNAL,
                 Optional.empty(),
                 ConnectionVerdict.Kind.NONE,
@@ -100,8 +105,13 @@ public final class Explainer {
         headers.put(
                 InboundFacts.VERDICT_HEADER,
                 Optional.of(InboundFacts.verdictHeader(session.clientIp(), verdict.kind())));
+        HeaderSection arriving = InternalHeaderScreen.onArrival(
+                        DryRules.section(message), attribution.internalHeadersPreserved())
+                .section();
         return judged(
                 message,
+                arriving,
+                Optional.of(InboundFacts.of(session, attribution, verdict, now)),
                 attribution.origin(),
                 attribution.connectorName(),
                 verdict.kind(),
@@ -113,25 +123,39 @@ public final class Explainer {
     /** What becomes of a message that is not refused as a whole. */
     private Explanation judged(
             HypotheticalMessage message,
+            HeaderSection arriving,
+            Optional<InboundFacts> facts,
             Origin origin,
             Optional<String> connector,
             ConnectionVerdict.Kind verdict,
             Map<String, Optional<String>> marks,
             boolean mayRelay,
             List<String> reasons) {
-        DryRewriting rewriting = new DryRewriting(policy, message, origin);
+        DryRewriting rewriting = new DryRewriting(policy, message, arriving, origin);
+        DryRules rules = new DryRules(policy, message, rewriting, marks, facts, origin, now);
         List<Explanation.Recipient> recipients = message.recipients().stream()
-                .map(recipient -> judge(message, rewriting, recipient, mayRelay))
+                .flatMap(recipient -> judge(message, rewriting, rules, recipient, mayRelay).stream())
                 .toList();
-        boolean leaves = recipients.stream().anyMatch(recipient -> recipient.action() == Action.RELAY);
+        boolean leaves = recipients.stream()
+                .anyMatch(recipient -> recipient.action() == Action.RELAY
+                        || recipient.connector().isPresent());
+        rewriting.depart(rules.ruled());
         Map<String, Optional<String>> headers = new LinkedHashMap<>(marks);
-        headers.putAll(rewriting.headers(leaves));
+        Map<String, Optional<String>> edited = rules.editedHeaders();
+        headers.putAll(edited);
+        rewriting.headers(leaves).forEach((name, value) -> {
+            if (!edited.containsKey(name) || rewriting.changesOnDeparture(name)) {
+                headers.put(name, value);
+            }
+        });
         return explanation(
                 leaves ? rewriting.senderOutside() : message.sender(),
                 origin,
                 connector,
                 verdict,
                 headers,
+                rules.hits(),
+                rules.trials(),
                 recipients,
                 Stream.concat(reasons.stream(), rewriting.reasons(leaves).stream())
                         .toList());
@@ -169,7 +193,8 @@ public final class Explainer {
                         Optional.of(reply),
                         reason))
                 .toList();
-        return explanation(message.sender(), origin, connector, verdict, Map.of(), recipients, reasons);
+        return explanation(
+                message.sender(), origin, connector, verdict, Map.of(), List.of(), List.of(), recipients, reasons);
     }
 
     private Explanation explanation(
@@ -178,6 +203,8 @@ public final class Explainer {
             Optional<String> connector,
             ConnectionVerdict.Kind verdict,
             Map<String, Optional<String>> headers,
+            List<String> rules,
+            List<Explanation.RuleTrial> ruleTrials,
             List<Explanation.Recipient> recipients,
             List<String> reasons) {
         boolean anyAccepted = recipients.stream().anyMatch(recipient -> recipient.action() != Action.REJECT);
@@ -188,27 +215,136 @@ public final class Explainer {
                 verdict,
                 envelopeFrom,
                 headers,
-                List.of(),
+                rules,
+                ruleTrials,
                 recipients,
                 reasons);
     }
 
-    private Explanation.Recipient judge(
-            HypotheticalMessage message, DryRewriting rewriting, MailAddress original, boolean mayRelay) {
+    /** The recipient's fate, and that of those whom transport rules add on its account. */
+    private List<Explanation.Recipient> judge(
+            HypotheticalMessage message,
+            DryRewriting rewriting,
+            DryRules rules,
+            MailAddress original,
+            boolean mayRelay) {
         MailAddress recipient = rewriting.recipient(original);
         String why = rewriting.recipientReason(original);
-        Mailbox mailbox = isUnknown(message, original, recipient) ? Mailbox.UNKNOWN : Mailbox.LOCAL;
-        RecipientAdmission admission =
-                RecipientAdmission.decide(policy.acceptedDomains(), mayRelay, recipient.getDomain(), mailbox);
+        RecipientAdmission admission = admission(message, original, recipient, mayRelay);
         Location location = location(message, original, recipient);
         if (admission instanceof RecipientAdmission.Reject reject) {
+            return List.of(stays(
+                    original, recipient, location, Action.REJECT, Optional.of(reject.reply()), why + reject.reason()));
+        }
+        RuleOutcome outcome = rules.apply(recipient);
+        if (outcome.deferral().isPresent()) {
+            String waits = "waits: transport rule '"
+                    + outcome.deferral().get().rule().name() + "' failed: "
+                    + outcome.deferral().get().reason() + "; then ";
+            return List.of(
+                    goesOn(message, rewriting, original, recipient, Optional.empty(), Optional.empty(), why + waits));
+        }
+        List<Explanation.Recipient> fates = new ArrayList<>();
+        boolean ended = false;
+        for (RuleOutcome.Share share : outcome.shares()) {
+            if (!share.continues()) {
+                ended = true;
+                fates.add(ended(original, recipient, location, share.disposition(), why));
+            }
+        }
+        boolean redirected = !ended
+                && outcome.shares().stream()
+                        .noneMatch(share -> share.recipients().contains(recipient));
+        for (RuleOutcome.Share share : outcome.shares()) {
+            for (MailAddress goesOn : share.continues() ? share.recipients() : List.<MailAddress>of()) {
+                if (goesOn.equals(recipient)) {
+                    fates.add(
+                            goesOn(message, rewriting, original, recipient, Optional.of(share), Optional.empty(), why));
+                } else if (redirected) {
+                    redirected = false;
+                    fates.add(goesOn(
+                            message,
+                            rewriting,
+                            original,
+                            goesOn,
+                            Optional.of(share),
+                            Optional.of(Action.REDIRECT),
+                            why + "redirected by a transport rule; "));
+                } else if (rules.addsFirst(goesOn)) {
+                    fates.add(goesOn(
+                            message,
+                            rewriting,
+                            goesOn,
+                            goesOn,
+                            Optional.of(share),
+                            Optional.empty(),
+                            "added by a transport rule; "));
+                }
+            }
+        }
+        return fates;
+    }
+
+    private RecipientAdmission admission(
+            HypotheticalMessage message, MailAddress original, MailAddress recipient, boolean mayRelay) {
+        Mailbox mailbox = isUnknown(message, original, recipient) ? Mailbox.UNKNOWN : Mailbox.LOCAL;
+        return RecipientAdmission.decide(policy.acceptedDomains(), mayRelay, recipient.getDomain(), mailbox);
+    }
+
+    private static Explanation.Recipient ended(
+            MailAddress original,
+            MailAddress recipient,
+            Location location,
+            RuleOutcome.Disposition disposition,
+            String why) {
+        if (disposition instanceof RuleOutcome.Disposition.Reject reject) {
             return stays(
-                    original, recipient, location, Action.REJECT, Optional.of(reject.reply()), why + reject.reason());
+                    original,
+                    recipient,
+                    location,
+                    Action.REJECT,
+                    Optional.of(SmtpReply.rejectedByRule(reject.reason())),
+                    why + "rejected by transport rule '" + reject.rule() + "'"
+                            + (reject.atSmtp() ? "" : ", in a report to the sender after the message was accepted"));
         }
-        if (admission instanceof RecipientAdmission.DeliverLocal local) {
-            return stays(original, recipient, location, Action.DELIVER_LOCAL, Optional.empty(), why + local.reason());
+        String how = disposition instanceof RuleOutcome.Disposition.Quarantine quarantine
+                ? "quarantined in '" + quarantine.repository() + "' by transport rule '" + quarantine.rule() + "'"
+                : "discarded by transport rule '" + ((RuleOutcome.Disposition.Discard) disposition).rule() + "'";
+        return stays(original, recipient, location, Action.DISCARD, Optional.empty(), why + how);
+    }
+
+    /** @param action what it is called, when not after where it goes */
+    private Explanation.Recipient goesOn(
+            HypotheticalMessage message,
+            DryRewriting rewriting,
+            MailAddress original,
+            MailAddress recipient,
+            Optional<RuleOutcome.Share> share,
+            Optional<Action> action,
+            String why) {
+        Location location = location(message, original, recipient);
+        RecipientAdmission admission = admission(message, original, recipient, true);
+        Optional<RuleOutcome.RuledRoute> ruled = share.flatMap(RuleOutcome.Share::route);
+        if (ruled.isEmpty() && admission instanceof RecipientAdmission.DeliverLocal local) {
+            return stays(
+                    original,
+                    recipient,
+                    location,
+                    action.orElse(Action.DELIVER_LOCAL),
+                    Optional.empty(),
+                    why + local.reason());
         }
-        return leaves(rewriting.senderOutside(), original, recipient, location, why + admission.reason());
+        Route route = ruled.map(named ->
+                        policy.outboundConnectors().named(named.connector(), "transport rule '" + named.rule() + "'"))
+                .orElseGet(() -> policy.outboundConnectors().choose(rewriting.senderOutside(), recipient.getDomain()));
+        return leaves(
+                route,
+                share.map(RuleOutcome.Share::requireTls).orElse(false),
+                original,
+                recipient,
+                location,
+                action.orElse(Action.RELAY),
+                why + admission.reason());
     }
 
     private static boolean isUnknown(HypotheticalMessage message, MailAddress original, MailAddress rewritten) {
@@ -220,9 +356,8 @@ public final class Explainer {
                 .find(recipient.getDomain())
                 .map(domain -> switch (domain.type()) {
                     case EXTERNAL_RELAY -> Location.REMOTE;
-                    case AUTHORITATIVE, INTERNAL_RELAY -> isUnknown(message, original, recipient)
-                            ? Location.UNKNOWN
-                            : Location.LOCAL;
+                    case AUTHORITATIVE, INTERNAL_RELAY ->
+                        isUnknown(message, original, recipient) ? Location.UNKNOWN : Location.LOCAL;
                 })
                 .orElse(Location.REMOTE);
     }
@@ -247,22 +382,32 @@ public final class Explainer {
                 reason);
     }
 
-    private Explanation.Recipient leaves(
-            Optional<MailAddress> sender, MailAddress original, MailAddress recipient, Location location, String why) {
-        Route route = policy.outboundConnectors().choose(sender, recipient.getDomain());
+    private static Explanation.Recipient leaves(
+            Route route,
+            boolean ruledTls,
+            MailAddress original,
+            MailAddress recipient,
+            Location location,
+            Action action,
+            String why) {
         Optional<OutboundConnector> connector =
                 route instanceof Route.Via via ? Optional.of(via.connector()) : Optional.empty();
+        Optional<TlsLevel> tls = connector
+                .map(OutboundConnector::tls)
+                .map(requirement -> ruledTls ? requirement.atLeastEncrypt() : requirement)
+                .map(TlsRequirement::level);
         return new Explanation.Recipient(
                 original,
                 recipient,
                 location,
                 connector.map(OutboundConnector::name),
                 connector.map(known -> nextHops(known, recipient.getDomain())).orElse(List.of()),
-                connector.map(known -> known.tls().level()),
-                connector.map(known -> known.tls().level().requiresTls()).orElse(false),
-                Action.RELAY,
+                tls,
+                ruledTls || tls.map(TlsLevel::requiresTls).orElse(false),
+                action,
                 Optional.empty(),
-                why + "; " + route.reason() + (connector.isEmpty() ? "; the mail would wait" : ""));
+                why + "; " + route.reason() + (ruledTls ? "; a transport rule requires TLS" : "")
+                        + (connector.isEmpty() ? "; the mail would wait" : ""));
     }
 
     private static List<String> nextHops(OutboundConnector connector, Domain recipientDomain) {

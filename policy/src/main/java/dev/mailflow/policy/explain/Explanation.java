@@ -23,7 +23,8 @@ import dev.mailflow.policy.inbound.SmtpReply;
  *
  * @param refusal the reply to the client when the message, or every recipient of it, is refused
  * @param headers headers that the gateway changes: the new value, empty for removed
- * @param rules names of the transport rules that hit, in order
+ * @param rules names of the transport rules that hit, in order, those in audit mode too
+ * @param ruleTrials every transport rule and what it said
  * @param reasons why, stage by stage, for people
  */
 public record Explanation(
@@ -34,6 +35,7 @@ public record Explanation(
         Optional<MailAddress> envelopeFrom,
         Map<String, Optional<String>> headers,
         List<String> rules,
+        List<RuleTrial> ruleTrials,
         List<Recipient> recipients,
         List<String> reasons) {
 
@@ -102,6 +104,47 @@ public record Explanation(
         }
     }
 
+    /**
+     * One transport rule as it was tried.
+     *
+     * @param recipient whom it was tried for; empty: it is the same for all
+     * @param verdict {@code hit}, {@code miss}, {@code skipped} or {@code failed}
+     * @param detail what it did or would do, or why it was skipped or failed
+     * @param tests its tests in the order in which they were made, when somebody wants to know
+     */
+    public record RuleTrial(
+            String rule,
+            String mode,
+            Optional<MailAddress> recipient,
+            String verdict,
+            String detail,
+            List<Tested> tests) {
+
+        /** One test of a script. */
+        public record Tested(String where, String test, boolean result) {}
+
+        public RuleTrial {
+            tests = List.copyOf(tests);
+        }
+
+        private ObjectNode toJson() {
+            ObjectNode json = JsonNodeFactory.instance.objectNode();
+            json.put("rule", rule);
+            json.put("mode", mode);
+            recipient.ifPresent(address -> json.put("recipient", address.asString()));
+            json.put("verdict", verdict);
+            json.put("detail", detail);
+            if (!tests.isEmpty()) {
+                ArrayNode all = json.putArray("tests");
+                tests.forEach(test -> all.addObject()
+                        .put("where", test.where())
+                        .put("test", test.test())
+                        .put("result", test.result()));
+            }
+            return json;
+        }
+    }
+
     public boolean accepted() {
         return refusal.isEmpty();
     }
@@ -119,6 +162,8 @@ public record Explanation(
         headers.forEach((name, value) -> changed.put(name, value.orElse(null)));
         ArrayNode hit = json.putArray("rules");
         rules.forEach(hit::add);
+        ArrayNode tried = json.putArray("ruleTrace");
+        ruleTrials.forEach(trial -> tried.add(trial.toJson()));
         ArrayNode all = json.putArray("recipients");
         recipients.forEach(recipient -> all.add(recipient.toJson()));
         ArrayNode why = json.putArray("reasons");

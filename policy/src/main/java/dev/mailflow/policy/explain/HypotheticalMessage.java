@@ -7,6 +7,8 @@ import java.util.Set;
 
 import org.apache.james.core.MailAddress;
 
+import com.google.common.io.ByteSource;
+
 import dev.mailflow.policy.inbound.ClientSession;
 
 /**
@@ -16,14 +18,18 @@ import dev.mailflow.policy.inbound.ClientSession;
  * @param recipients never empty
  * @param session empty: the message comes from an authenticated user of ours, not from a client at the SMTP door
  * @param header what is known of the message's header, in order
+ * @param body what follows the header
  * @param unknown recipients that have no mailbox here; all others of accepted domains count as having one
+ * @param traceRules whether to tell each test of the transport rules
  */
 public record HypotheticalMessage(
         Optional<MailAddress> sender,
         List<MailAddress> recipients,
         Optional<ClientSession> session,
         List<HeaderField> header,
-        Set<MailAddress> unknown) {
+        ByteSource body,
+        Set<MailAddress> unknown,
+        boolean traceRules) {
 
     /** A header field, unfolded. */
     public record HeaderField(String name, String value) {}
@@ -32,5 +38,15 @@ public record HypotheticalMessage(
         header = List.copyOf(header);
         recipients = List.copyOf(recipients);
         unknown = Set.copyOf(unknown);
+    }
+
+    /** A message of which only the header is known. */
+    public HypotheticalMessage(
+            Optional<MailAddress> sender,
+            List<MailAddress> recipients,
+            Optional<ClientSession> session,
+            List<HeaderField> header,
+            Set<MailAddress> unknown) {
+        this(sender, recipients, session, header, ByteSource.empty(), unknown, false);
     }
 }

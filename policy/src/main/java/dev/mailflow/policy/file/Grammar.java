@@ -23,6 +23,7 @@ import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.domain.SenderPattern;
 import dev.mailflow.policy.hybrid.HybridTopology;
 import dev.mailflow.policy.rewrite.RewriteSide;
+import dev.mailflow.policy.rule.TransportRule;
 
 /**
  * The elements and attributes of {@code mailflow.xml}, each listed once. {@code mailflow.xsd} says the same for
@@ -142,16 +143,17 @@ final class Grammar {
     static final ElementRule<Void> ADDRESS_REWRITE =
             ElementRule.of("addressRewrite").holding(any(REWRITE_ENTRY), any(ENTRIES_FILE));
 
+    static final Attribute<String> RULE_NAME = required("name", Values.TEXT);
+    static final Attribute<TransportRule.Mode> MODE = optional("mode", ValueType.words(TransportRule.Mode.values()));
+    static final Attribute<Instant> ACTIVATES = optional("activates", Values.INSTANT);
+    static final Attribute<TransportRule.OnError> ON_ERROR =
+            optional("onError", ValueType.words(TransportRule.OnError.values()));
+    static final Attribute<Boolean> AT_SMTP = optional("atSmtp", Values.BOOLEAN);
+    static final Attribute<Boolean> NULL_SENDER = optional("nullSender", Values.BOOLEAN);
     static final ElementRule<FileUrl> SCRIPT = ElementRule.of("script", Values.FILE);
     static final ElementRule<String> SIEVE = ElementRule.of("sieve", Values.SCRIPT);
     static final ElementRule<Void> RULE = ElementRule.of(
-                    "rule",
-                    required("name", Values.TEXT),
-                    optional("mode", ValueType.words("enforce", "audit", "off")),
-                    optional("activates", Values.INSTANT),
-                    optional("expires", Values.INSTANT),
-                    optional("onError", ValueType.words("defer", "ignore")),
-                    ENABLED)
+                    "rule", RULE_NAME, MODE, ACTIVATES, EXPIRES, ON_ERROR, AT_SMTP, NULL_SENDER, ENABLED)
             .holding(maybe(SCRIPT), maybe(SIEVE));
     static final ElementRule<Void> TRANSPORT_RULES =
             ElementRule.of("transportRules").holding(any(RULE));
@@ -226,5 +228,5 @@ final class Grammar {
                     maybe(HYBRID));
 
     /** Sections whose meaning this version does not carry out, so that a policy must not have them. */
-    static final List<ElementRule<Void>> NOT_YET_SUPPORTED = List.of(TRANSPORT_RULES, HYBRID);
+    static final List<ElementRule<Void>> NOT_YET_SUPPORTED = List.of(HYBRID);
 }

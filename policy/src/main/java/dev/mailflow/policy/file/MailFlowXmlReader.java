@@ -16,6 +16,8 @@ import dev.mailflow.policy.domain.AcceptedDomains;
 import dev.mailflow.policy.hybrid.HybridTopology;
 import dev.mailflow.policy.hybrid.SecureMail;
 import dev.mailflow.policy.rewrite.AddressRewriteTable;
+import dev.mailflow.policy.rule.RuleCompiler;
+import dev.mailflow.policy.rule.TransportRules;
 
 /**
  * Reads {@code mailflow.xml} and every file it names into a {@link MailFlowPolicy}, strictly: what is not understood is
@@ -36,6 +38,12 @@ public final class MailFlowXmlReader {
      * @param clock tells when the snapshot was made
      */
     public static PolicyReading read(Path mailflowXml, Path confDir, Map<String, String> env, Clock clock) {
+        return read(mailflowXml, confDir, env, clock, RuleCompiler.find());
+    }
+
+    /** @param compiler of transport rules; empty: a policy with rules is refused */
+    static PolicyReading read(
+            Path mailflowXml, Path confDir, Map<String, String> env, Clock clock, Optional<RuleCompiler> compiler) {
         ConfigurationFiles files = new ConfigurationFiles(confDir);
         Problems problems = new Problems();
         String name = files.nameOf(mailflowXml);
@@ -43,7 +51,7 @@ public final class MailFlowXmlReader {
                 .flatMap(document -> LocatedXml.parse(document, name, problems))
                 .flatMap(root ->
                         new StructureCheck(name, new References(env, files), problems).check(root, Grammar.MAILFLOW))
-                .map(root -> map(root, new Reading(files, problems), mailflowXml, clock))
+                .map(root -> map(root, new Reading(files, problems), compiler, mailflowXml, clock))
                 .filter(unused -> !problems.hasErrors());
         return new PolicyReading(mailflowXml.toString(), policy, problems.inFileOrder(name), files.stamps());
     }
@@ -71,7 +79,8 @@ public final class MailFlowXmlReader {
         return Optional.empty();
     }
 
-    private static MailFlowPolicy map(Node<Void> root, Reading reading, Path source, Clock clock) {
+    private static MailFlowPolicy map(
+            Node<Void> root, Reading reading, Optional<RuleCompiler> compiler, Path source, Clock clock) {
         new NotYetSupportedSections(reading).refuse(root);
         AcceptedDomains acceptedDomains = root.one(Grammar.ACCEPTED_DOMAINS)
                 .map(new AcceptedDomainsSection(reading)::map)
@@ -88,6 +97,9 @@ public final class MailFlowXmlReader {
         AddressRewriteTable rewrite = root.one(Grammar.ADDRESS_REWRITE)
                 .map(new AddressRewriteSection(reading)::map)
                 .orElseGet(AddressRewriteTable::none);
+        TransportRules rules = root.one(Grammar.TRANSPORT_RULES)
+                .map(new TransportRulesSection(reading, compiler)::map)
+                .orElseGet(TransportRules::none);
         Optional<HybridTopology> hybrid =
                 root.one(Grammar.HYBRID).flatMap(new HybridSection(reading, acceptedDomains, inbound, outbound)::map);
         SecureMail secureMail = new SecureMail(hybrid);
@@ -100,6 +112,7 @@ public final class MailFlowXmlReader {
                 secureMail.demandedOf(inbound),
                 secureMail.demandedOf(outbound),
                 rewrite,
+                rules,
                 hybrid);
     }
 }

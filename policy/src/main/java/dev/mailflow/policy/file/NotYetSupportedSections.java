@@ -1,8 +1,6 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.policy.file;
 
-import java.util.Optional;
-
 /**
  * Sections that are read but not carried out. A policy with one of them is refused, because it would mean less than it
  * says; their mistakes are told all the same.
@@ -22,19 +20,5 @@ final class NotYetSupportedSections {
                         "section <" + section.rule().name()
                                 + "> is not yet supported, so that a policy with it cannot come into force;"
                                 + " expected a policy without it"));
-        root.one(Grammar.TRANSPORT_RULES)
-                .ifPresent(section -> section.all(Grammar.RULE).forEach(this::checkRule));
-    }
-
-    private void checkRule(Node<Void> rule) {
-        Optional<Node<FileUrl>> script = rule.one(Grammar.SCRIPT);
-        Optional<Node<String>> sieve = rule.one(Grammar.SIEVE);
-        if (script.isPresent() == sieve.isPresent()) {
-            problems.error(
-                    rule.location(),
-                    "found <rule> with "
-                            + (script.isPresent() ? "both <script> and <sieve>" : "neither <script> nor <sieve>")
-                            + ", expected one of them");
-        }
     }
 }

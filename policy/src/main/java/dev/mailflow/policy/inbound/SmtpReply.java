@@ -11,6 +11,8 @@ import dev.mailflow.policy.connection.IpAddress;
  * @param enhancedStatus RFC 3463 status
  */
 public record SmtpReply(int code, String enhancedStatus, String text) {
+    /** A reply line has at most 512 octets (RFC 5321 section 4.5.3.1.5). */
+    private static final int LONGEST_REASON = 480;
 
     public static SmtpReply blockedByConnectionFilter(IpAddress client) {
         return new SmtpReply(
@@ -54,6 +56,24 @@ public record SmtpReply(int code, String enhancedStatus, String text) {
 
     public static SmtpReply recipientNotVerifiable() {
         return new SmtpReply(451, "4.3.0", "Recipient cannot be verified now, try again later");
+    }
+
+    /**
+     * What a transport rule says (RFC 5429). A reply has one line here and is ASCII: whatever else the reason holds could end
+     * it early or speak for the server.
+     */
+    public static SmtpReply rejectedByRule(String reason) {
+        StringBuilder line = new StringBuilder();
+        reason.strip().codePoints().limit(LONGEST_REASON).forEach(c -> {
+            boolean space = c <= ' ' || c == 0x7f;
+            if (!space) {
+                line.append(c < 0x7f ? (char) c : '?');
+            } else if (!line.isEmpty() && line.charAt(line.length() - 1) != ' ') {
+                line.append(' ');
+            }
+        });
+        String text = line.toString().strip();
+        return new SmtpReply(550, "5.7.1", text.isEmpty() ? "Message refused by policy" : text);
     }
 
     public static SmtpReply tooManyConnections(IpAddress client) {

@@ -6,6 +6,44 @@ import org.apache.james.core.MailAddress;
 /** One thing that a rule does with a message (mail-flow behaviour, section 6). */
 public sealed interface RuleAction {
 
+    /** The action as a script would say it, for logs. */
+    default String script() {
+        if (this instanceof Keep) {
+            return "keep";
+        } else if (this instanceof Discard) {
+            return "discard";
+        } else if (this instanceof Redirect redirect) {
+            return "redirect " + (redirect.copy() ? ":copy " : "") + quoted(redirect.to());
+        } else if (this instanceof Reject reject) {
+            return "reject " + quoted(reject.reason());
+        } else if (this instanceof AddHeader header) {
+            // its value may be of the message, which is nobody's business
+            return "addheader " + (header.last() ? ":last " : "") + quoted(header.name());
+        } else if (this instanceof DeleteHeader header) {
+            return "deleteheader " + quoted(header.name()) + " (" + header.count() + ")";
+        } else if (this instanceof PrependSubject subject) {
+            return "prependsubject " + quoted(subject.text());
+        } else if (this instanceof Route route) {
+            return "route " + quoted(route.connector());
+        } else if (this instanceof RequireTls) {
+            return "requiretls";
+        } else if (this instanceof SetScl scl) {
+            return "setscl " + scl.level();
+        } else if (this instanceof Bcc bcc) {
+            return "bcc " + quoted(bcc.to());
+        } else if (this instanceof AddRecipient recipient) {
+            return "addrecipient " + quoted(recipient.to());
+        } else if (this instanceof Quarantine quarantine) {
+            return "quarantine " + quoted(quarantine.repository());
+        }
+        throw new IllegalStateException("an action without words: " + getClass());
+    }
+
+    private static String quoted(Object value) {
+        String text = String.valueOf(value);
+        return '"' + (text.length() > 200 ? text.substring(0, 200) + "\u2026" : text) + '"';
+    }
+
     /** RFC 5228 section 4.3: nothing changes. */
     record Keep() implements RuleAction {}
 

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.policy.rule;
 
+import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
@@ -31,6 +32,13 @@ public final class RuleMessage {
         static Body empty() {
             return InputStream::nullInputStream;
         }
+    }
+
+    /** A whole message. */
+    @FunctionalInterface
+    public interface Bytes {
+        /** May be called more than once; each stream starts at the first byte of the header. */
+        InputStream open() throws IOException;
     }
 
     private final Optional<MailAddress> sender;
@@ -82,6 +90,39 @@ public final class RuleMessage {
         this.origin = origin;
         this.acceptedDomains = acceptedDomains;
         this.knownOfBody = knownOfBody;
+    }
+
+    /**
+     * A message by its bytes; reads the header now and the body when a rule asks for it.
+     *
+     * @throws IOException when the header cannot be read
+     */
+    public static RuleMessage read(
+            Bytes bytes,
+            long size,
+            Optional<MailAddress> sender,
+            List<MailAddress> recipients,
+            Optional<InboundFacts> facts,
+            AcceptedDomains acceptedDomains)
+            throws IOException {
+        HeaderSection header;
+        try (InputStream in = new BufferedInputStream(bytes.open())) {
+            header = HeaderSection.read(in);
+        }
+        Body body = () -> {
+            InputStream in = new BufferedInputStream(bytes.open());
+            HeaderSection.read(in);
+            return in;
+        };
+        return new RuleMessage(
+                sender,
+                recipients,
+                header,
+                size,
+                body,
+                facts,
+                facts.map(InboundFacts::origin).orElse(Origin.INTERNET),
+                acceptedDomains);
     }
 
     /** This message with another header. */
