@@ -41,6 +41,8 @@ import io.netty.channel.socket.nio.NioSocketChannel;
 @SuppressWarnings("FutureReturnValueIgnored")
 public final class SmtpDialer {
     private static final String NOT_ACCEPTED = "4.7.5";
+    /** In characters; no password is as long as that. */
+    private static final int TOKEN_LENGTH = 200;
 
     private final EventLoopGroup eventLoops;
     private final TlsClients tls;
@@ -267,7 +269,10 @@ public final class SmtpDialer {
             }
             Set<String> offered = connection.capabilities().authMechanisms();
             CompletableFuture<SmtpReply> answer;
-            if (offered.contains("PLAIN")) {
+            boolean token = isToken(credentials.secret().reveal());
+            if (offered.contains("XOAUTH2") && token) {
+                answer = bearer(credentials);
+            } else if (offered.contains("PLAIN")) {
                 answer = secret(
                         "AUTH PLAIN "
                                 + base64("\0" + credentials.user() + "\0"
@@ -282,15 +287,7 @@ public final class SmtpDialer {
                                 ? secret(base64(credentials.secret().reveal()), "the password")
                                 : CompletableFuture.completedFuture(reply));
             } else if (offered.contains("XOAUTH2")) {
-                answer = secret(
-                                "AUTH XOAUTH2 "
-                                        + base64("user=" + credentials.user() + "\1auth=Bearer "
-                                                + credentials.secret().reveal() + "\1\1"),
-                                "AUTH XOAUTH2")
-                        // 334 carries the reason; an empty answer brings the final reply
-                        .thenCompose(reply -> reply.code() == 334
-                                ? secret("", "AUTH XOAUTH2")
-                                : CompletableFuture.completedFuture(reply));
+                answer = bearer(credentials);
             } else {
                 return fail(
                         Kind.AUTHENTICATION,
@@ -307,6 +304,18 @@ public final class SmtpDialer {
                                     + terms.connector() + "': ",
                             masked(reply, credentials),
                             Kind.AUTHENTICATION));
+        }
+
+        private CompletableFuture<SmtpReply> bearer(Credentials credentials) {
+            return secret(
+                            "AUTH XOAUTH2 "
+                                    + base64("user=" + credentials.user() + "\1auth=Bearer "
+                                            + credentials.secret().reveal() + "\1\1"),
+                            "AUTH XOAUTH2")
+                    // 334 carries the reason; an empty answer brings the final reply
+                    .thenCompose(reply -> reply.code() == 334
+                            ? secret("", "AUTH XOAUTH2")
+                            : CompletableFuture.completedFuture(reply));
         }
 
         /** A next hop may repeat what it was told; what it says goes to logs and reports. */
@@ -335,6 +344,11 @@ public final class SmtpDialer {
             return CompletableFuture.failedFuture(
                     connection.failure(kind, status, reason).asException());
         }
+    }
+
+    /** Next hops that take tokens take passwords too: which of them the secret is only its looks tell. */
+    private static boolean isToken(String secret) {
+        return secret.length() >= TOKEN_LENGTH || secret.startsWith("eyJ") || secret.startsWith("ya29.");
     }
 
     private static String base64(String text) {

@@ -296,7 +296,7 @@ final class Transaction {
 
     private void onData(SmtpReply reply) {
         if (reply.code() == 354) {
-            startBody();
+            goAhead();
         } else if (mailRefusal.isPresent()) {
             endAfterMailRefusal();
         } else if (reply.isTransient() || reply.isPermanent()) {
@@ -316,10 +316,22 @@ final class Transaction {
         }
     }
 
-    private void startBody() {
+    /**
+     * The content waits for what the peer has sent already: its consent to content that it cannot have would be taken for
+     * the real one otherwise.
+     */
+    private void goAhead() {
         bodyStarted = true;
         // Early replies are possible: they are matched with this one, whose timer starts when the dot has left.
         connection.expect("the message content", Optional.empty()).thenAccept(this::onFinalReply);
+        connection.channel().eventLoop().execute(() -> {
+            if (!result.isDone()) {
+                startBody();
+            }
+        });
+    }
+
+    private void startBody() {
         if (mailRefusal.isPresent() || accepted.isEmpty()) {
             // RFC 2920 section 3.1: a server that takes DATA with no recipient gets an empty message
             writeLast(connection.channel().alloc().buffer(3).writeBytes(new byte[] {'.', '\r', '\n'}));
@@ -445,7 +457,7 @@ final class Transaction {
         if (!dotSent) {
             // It has made up its mind before the end; what it has read of the rest nobody knows.
             if (reply.isPositive()) {
-                unexpected("half of the message content", reply);
+                unexpected("content it had not got yet", reply);
                 return;
             }
             connection.retire();

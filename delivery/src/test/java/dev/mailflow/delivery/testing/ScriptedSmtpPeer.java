@@ -185,6 +185,11 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             return List.copyOf(commands);
         }
 
+        /** What came before TLS, or without it. */
+        public List<String> plaintextCommands() {
+            return List.copyOf(plaintextCommands);
+        }
+
         public Optional<String> tlsProtocol() {
             return tlsProtocol;
         }

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import dev.mailflow.delivery.MessageContent;
@@ -65,6 +66,29 @@ class AuthenticationTest {
             assertThat(outcome).isInstanceOf(Delivered.class);
             assertThat(peer.sessions().get(0).user()).contains("gateway");
             assertThat(peer.leakedInPlaintext()).isEmpty();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "eyJhbGciOiJSUzI1NiJ9.e30.c2ln, AUTH XOAUTH2",
+        "ya29.a0AfH6SM, AUTH XOAUTH2",
+        "correct horse battery staple, AUTH PLAIN"
+    })
+    void aTokenShouldBeShownAsOneWhereTokensAndPasswordsAreTaken(String secret, String mechanism) {
+        try (var peer = ScriptedSmtpPeer.builder()
+                .startTls(CERTIFICATE)
+                .extensions("AUTH LOGIN PLAIN XOAUTH2")
+                .user("gateway", secret)
+                .start()) {
+            RecipientOutcome outcome = outbound.send(connector()
+                    .to(peer)
+                    .tls(TlsLevel.ENCRYPT)
+                    .credentials(new Credentials(SenderPattern.ANY, "gateway", Secret.of(secret)))
+                    .build());
+
+            assertThat(outcome).isInstanceOf(Delivered.class);
+            assertThat(peer.sessions().get(0).commands()).anyMatch(command -> command.startsWith(mechanism));
         }
     }
 

@@ -1,16 +1,22 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.gateway.smtp;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyManagementException;
+import java.security.cert.X509Certificate;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManager;
+import javax.net.ssl.X509KeyManager;
 
 import org.apache.commons.configuration2.HierarchicalConfiguration;
 import org.apache.commons.configuration2.ex.ConfigurationException;
@@ -32,6 +38,8 @@ import org.apache.james.util.concurrent.NamedThreadFactory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import dev.mailflow.gateway.tls.ServerIdentity;
+import dev.mailflow.gateway.tls.WatchedFiles;
 import dev.mailflow.policy.connection.IpRange;
 import dev.mailflow.policy.connection.IpRangeSet;
 import dev.mailflow.policy.event.MailFlowEvents;
@@ -43,11 +51,14 @@ import nl.altindag.ssl.SSLFactory;
 import nl.altindag.ssl.util.PemUtils;
 
 /**
- * James's SMTP server with three differences. It asks for a client certificate and leaves its judgement to the inbound
+ * James's SMTP server with four differences. It asks for a client certificate and leaves its judgement to the inbound
  * connectors ({@code <clientAuth>} keeps its meaning: a certificate is needed, and of that trust store). It reads a PROXY
  * header from the peers that {@code <proxies>} names, and from nobody else. And it runs the SMTP dialogue, with the
  * look-ups, queues and reverse DNS of James and of all hooks, on threads that may block instead of on Netty's event loop
  * (see {@link SmtpPipeline}).
+ *
+ * <p>A certificate that is replaced is shown to the next client, without a restart: the files that {@code <tls>} names are
+ * watched. While what they hold is of no use, the certificate before it stays, with an error in the log.
  *
  * <pre>{@code
  * <smtpserver>
@@ -70,6 +81,9 @@ final class GatewaySmtpServer extends SMTPServer {
     private Optional<SMTPProtocol> protocol = Optional.empty();
     private int dialogueThreads = DIALOGUE_THREADS;
     private Optional<EventExecutorGroup> dialogues = Optional.empty();
+    // read by every new connection, replaced by the thread that watches the files
+    private volatile Optional<Encryption> current = Optional.empty();
+    private Optional<WatchedFiles> watch = Optional.empty();
 
     GatewaySmtpServer(SmtpMetrics metrics, FileSystem fileSystem, MailFlowEvents events) {
         super(metrics);
@@ -109,6 +123,7 @@ final class GatewaySmtpServer extends SMTPServer {
         boolean encrypted = config.useSSL() || config.useStartTLS();
         if (!encrypted || config.getClientAuth() == ClientAuth.NEED) {
             super.buildSSLContext();
+            current = Optional.ofNullable(encryption);
             return;
         }
         SSLContext context = context(config);
@@ -117,6 +132,46 @@ final class GatewaySmtpServer extends SMTPServer {
                         context, config.getEnabledCipherSuites(), config.getEnabledProtocols(), ClientAuth.WANT)
                 : Encryption.createTls(
                         context, config.getEnabledCipherSuites(), config.getEnabledProtocols(), ClientAuth.WANT);
+        current = Optional.of(encryption);
+    }
+
+    @Override
+    protected Encryption getEncryption() {
+        return current.orElse(null);
+    }
+
+    private void watchCertificates() {
+        SslConfig config = tls.orElseThrow();
+        List<Path> files = Stream.of(
+                        config.getKeystore(), config.getPrivateKey(), config.getCertificates(), config.getTruststore())
+                .filter(Objects::nonNull)
+                .flatMap(url -> file(url).stream())
+                .toList();
+        if ((config.useSSL() || config.useStartTLS()) && !files.isEmpty()) {
+            watch = Optional.of(new WatchedFiles(jmxName, files, this::reload));
+        }
+    }
+
+    private Optional<Path> file(String url) {
+        try {
+            return Optional.of(fileSystem.getFile(url).toPath());
+        } catch (IOException e) {
+            // not a file, as in class path resources: nothing to watch
+            return Optional.empty();
+        }
+    }
+
+    private void reload() {
+        try {
+            reloadSSLCertificate();
+            LOGGER.info("event=certificate-reloaded server={}: shown to clients from now on", jmxName);
+        } catch (Exception e) {
+            LOGGER.error(
+                    "event=certificate-rejected server={}: the files of <tls> have changed and are of no use ({}); the"
+                            + " certificate before stays in force",
+                    jmxName,
+                    e.getMessage());
+        }
     }
 
     private SSLContext context(SslConfig config) throws Exception {
@@ -142,7 +197,13 @@ final class GatewaySmtpServer extends SMTPServer {
         return context(identity);
     }
 
-    private static SSLContext context(KeyManager identity) throws GeneralSecurityException {
+    private SSLContext context(KeyManager identity) throws GeneralSecurityException {
+        X509Certificate shown = ServerIdentity.of((X509KeyManager) identity);
+        LOGGER.info(
+                "server={} certificate=\"{}\" not-after={}",
+                jmxName,
+                shown.getSubjectX500Principal(),
+                shown.getNotAfter().toInstant());
         SSLContext context = SSLContext.getInstance("TLS");
         context.init(new KeyManager[] {identity}, new TrustManager[] {new AnyClientCertificate()}, null);
         return context;
@@ -151,6 +212,7 @@ final class GatewaySmtpServer extends SMTPServer {
     @Override
     protected void preInit() throws Exception {
         super.preInit();
+        watchCertificates();
         // ordered for each connection, on whichever thread is free: a slow connection makes no other one wait for its
         // thread
         dialogues = Optional.of(new NonStickyEventExecutorGroup(new UnorderedThreadPoolEventExecutor(
@@ -167,6 +229,7 @@ final class GatewaySmtpServer extends SMTPServer {
     @Override
     protected void postDestroy() {
         super.postDestroy();
+        watch.ifPresent(WatchedFiles::close);
         dialogues.ifPresent(group -> {
             if (!group.shutdownGracefully(0, STOP_SECONDS, TimeUnit.SECONDS)
                     .awaitUninterruptibly(STOP_SECONDS, TimeUnit.SECONDS)) {
