@@ -72,8 +72,8 @@ class SieveCompilerTest {
     void aSyntaxErrorShouldHaveItsPlace() {
         assertThat(Script.of("keep;\nif true {\n  discard\n}").errors())
                 .containsExactly(
-                        "4: rule 'test', column 1: found '}', expected a tag or a number or a string or '[' or a name "
-                                + "or '(' or ';' or '{'");
+                        "4: rule 'test', column 1: found '}', expected a name or a tag or a number or a string or ';' "
+                                + "or '{' or '(' or '['");
     }
 
     @Test

@@ -4,9 +4,12 @@ package dev.mailflow.rules.syntax;
 import java.io.StringReader;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.regex.Matcher;
@@ -33,10 +36,11 @@ import org.apache.jsieve.parser.generated.TokenMgrError;
 /**
  * Reads a script with the parser of Apache jSieve into our own tree.
  *
- * <p>Two things stand between the text and that parser. Its character stream resolves the unicode escapes of Java, which
+ * <p>Some things stand between the text and that parser. Its character stream resolves the unicode escapes of Java, which
  * Sieve does not know, and throws an error at a bad one: it is shown no backslash at all, but for each escaped pair two
- * characters that the script does not use. And it descends by recursion: a text that nests too deeply is refused before,
- * by a pass over its tokens.
+ * characters that the script does not use. It knows no line end but CRLF in a multi-line string, no quantifier in lower
+ * case and no number beyond an int: the first two are put right before, the third is read by us. And it descends by
+ * recursion: a text that nests too deeply is refused before, by a pass over its tokens.
  */
 public final class ScriptReader {
 
@@ -47,10 +51,12 @@ public final class ScriptReader {
     public static final int MAX_LENGTH = 16 << 20;
 
     private static final int SHOWN = 160;
+    private static final Pattern LINE_END = Pattern.compile("\\r\\n|\\n|\\r");
     private static final Pattern LEXICAL_ERROR = Pattern.compile("line (\\d+), column (\\d+)");
 
     private final Escapes escapes;
     private final BiConsumer<Position, String> problems;
+    private final Map<Position, Written> numbers = new HashMap<>();
 
     private ScriptReader(Escapes escapes, BiConsumer<Position, String> problems) {
         this.escapes = escapes;
@@ -70,10 +76,10 @@ public final class ScriptReader {
                     new Position(1, 1),
                     "the script has " + script.length() + " characters, expected " + MAX_LENGTH + " at most");
         }
-        ScriptReader reader = new ScriptReader(new Escapes(script), problems);
+        ScriptReader reader = new ScriptReader(new Escapes(LINE_END.matcher(script).replaceAll("\r\n")), problems);
         try {
-            reader.checkNesting();
-            return reader.commands(new SieveParser(reader.tokens()).start().jjtGetChild(0));
+            String text = reader.checked();
+            return reader.commands(new SieveParser(tokens(text)).start().jjtGetChild(0));
         } catch (ParseException e) {
             throw reader.unexpected(e);
         } catch (TokenMgrError e) {
@@ -81,8 +87,8 @@ public final class ScriptReader {
         }
     }
 
-    private SieveParserTokenManager tokens() {
-        return new SieveParserTokenManager(new Characters(escapes.hidden()));
+    private static SieveParserTokenManager tokens(String text) {
+        return new SieveParserTokenManager(new Characters(text));
     }
 
     /** Counts characters, not the columns of tabs. */
@@ -94,19 +100,30 @@ public final class ScriptReader {
     }
 
     /**
-     * A test nests in the one before it, in parentheses or not; a command nests in braces. What nests is counted for each
-     * open bracket and summed up.
+     * The text for the parser. A test nests in the one before it, in parentheses or not; a command nests in braces. What
+     * nests is counted for each open bracket and summed up.
      */
-    private void checkNesting() throws SyntaxException {
-        SieveParserTokenManager tokens = tokens();
+    private String checked() throws SyntaxException {
+        StringBuilder text = new StringBuilder(escapes.hidden());
+        SieveParserTokenManager tokens = tokens(escapes.hidden());
+        int[] lines = lineStarts(escapes.hidden());
         Deque<Integer> outer = new ArrayDeque<>();
         int sum = 0;
         int chain = 0;
-        for (Token token = tokens.getNextToken();
-                token.kind != SieveParserConstants.EOF;
-                token = tokens.getNextToken()) {
-            if (token.kind == SieveParserConstants.IDENTIFIER) {
+        Token before = new Token();
+        for (Token token = tokens.getNextToken(); token.kind != SieveParserConstants.EOF; token = tokens.getNextToken()) {
+            if (isQuantifier(before, token)) {
+                int at = offset(lines, token);
+                text.setCharAt(at, Character.toUpperCase(text.charAt(at)));
+                written(at(before), before.image + token.image);
+            } else if (token.kind == SieveParserConstants.IDENTIFIER) {
                 chain++;
+            } else if (token.kind == SieveParserConstants.NUMBER) {
+                written(at(token), token.image);
+                int at = offset(lines, token);
+                for (int i = at; i < at + token.image.length(); i++) {
+                    text.setCharAt(i, Character.isDigit(text.charAt(i)) ? '0' : text.charAt(i));
+                }
             } else {
                 switch (token.image) {
                     case "(", "{" -> {
@@ -116,9 +133,9 @@ public final class ScriptReader {
                     }
                     case ")", "}" -> {
                         if (!outer.isEmpty()) {
-                            int before = outer.pop();
-                            sum -= before;
-                            chain = token.image.equals("}") ? 0 : before;
+                            int inside = outer.pop();
+                            sum -= inside;
+                            chain = token.image.equals("}") ? 0 : inside;
                         }
                     }
                     case ",", ";" -> chain = 0;
@@ -128,7 +145,34 @@ public final class ScriptReader {
             if (sum + chain + outer.size() > 2 * MAX_NESTING) {
                 throw new SyntaxException(at(token), "found more than " + MAX_NESTING + " levels of nesting");
             }
+            before = token;
         }
+        return text.toString();
+    }
+    private static int[] lineStarts(String text) {
+        int[] starts = new int[16];
+        int count = 1;
+        for (int end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) {
+            if (count == starts.length) {
+                starts = Arrays.copyOf(starts, count * 2);
+            }
+            starts[count++] = end + 1;
+        }
+        return starts;
+    }
+
+    private static int offset(int[] lines, Token token) {
+        return lines[token.beginLine - 1] + token.beginColumn - 1;
+    }
+
+    /** A letter right behind a number: RFC 5228 section 8.1 has them in either case. */
+    private static boolean isQuantifier(Token before, Token token) {
+        return before.kind == SieveParserConstants.NUMBER
+                && token.kind == SieveParserConstants.IDENTIFIER
+                && token.image.length() == 1
+                && "kmg".contains(token.image)
+                && before.endLine == token.beginLine
+                && before.endColumn + 1 == token.beginColumn;
     }
 
     private List<Call> commands(Node commands) {
@@ -175,7 +219,7 @@ public final class ScriptReader {
         Token first = node.getFirstToken();
         return switch (first.kind) {
             case SieveParserConstants.TAG -> new Argument.Tag(first.image.toLowerCase(Locale.ROOT), at(first));
-            case SieveParserConstants.NUMBER -> new Argument.Amount(number(first), at(first));
+            case SieveParserConstants.NUMBER -> new Argument.Amount(numbers.get(at(first)).value(), at(first));
             default -> strings((ASTstring_list) node.jjtGetChild(0), first);
         };
     }
@@ -189,8 +233,14 @@ public final class ScriptReader {
         return new Argument.Strings(items, first.image.equals("["), at(first));
     }
 
-    private long number(Token token) {
-        String digits = token.image;
+    /** A number as the script has it. */
+    private record Written(long value, String text) {}
+
+    private void written(Position at, String text) {
+        numbers.put(at, new Written(number(at, text), text));
+    }
+
+    private long number(Position at, String digits) {
         int shift =
                 switch (Character.toUpperCase(digits.charAt(digits.length() - 1))) {
                     case 'K' -> 10;
@@ -202,7 +252,7 @@ public final class ScriptReader {
             return Math.multiplyExact(
                     Long.parseLong(shift == 0 ? digits : digits.substring(0, digits.length() - 1)), 1L << shift);
         } catch (ArithmeticException | NumberFormatException e) {
-            problems.accept(at(token), "found '" + shortened(digits) + "', expected a number below 2^63");
+            problems.accept(at, "found '" + shortened(digits) + "', expected a number below 2^63");
             return Long.MAX_VALUE;
         }
     }
@@ -236,7 +286,7 @@ public final class ScriptReader {
         StringBuilder text = new StringBuilder();
         Token last = node.getLastToken();
         for (Token token = node.getFirstToken(); token != null && text.length() < SHOWN; token = token.next) {
-            String image = token.image;
+            String image = token.kind == SieveParserConstants.NUMBER ? numbers.get(at(token)).text() : token.image;
             if (image.equals("{") || image.equals(";")) {
                 break;
             }
