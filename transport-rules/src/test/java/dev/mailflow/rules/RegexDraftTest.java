@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.time.Duration;
 
 import org.junit.jupiter.api.Assertions;
-
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -34,7 +33,9 @@ class RegexDraftTest {
                 "\\\\w+ | true"
             })
     void expressionsShouldMatch(String expression, boolean expected) throws Exception {
-        assertThat(Script.test("header :regex \"Subject\" \"" + expression + "\"").holds()).isEqualTo(expected);
+        assertThat(Script.test("header :regex \"Subject\" \"" + expression + "\"")
+                        .holds())
+                .isEqualTo(expected);
     }
 
     @DisplayName("section 3: the draft's example")
@@ -46,9 +47,18 @@ class RegexDraftTest {
                 if anyof (not address :regex ["to", "cc", "bcc"] "me(\\\\+.*)?@company\\\\.com",
                           header :regex :comparator "i;octet" "subject" "^[^[:lower:]]+$") { discard; }
                 """;
-        assertThat(Script.of(script).message("To: me+x@company.com\nSubject: Hi\n\n").holds()).isFalse();
-        assertThat(Script.of(script).message("To: me@company.com\nSubject: BUY\n\n").holds()).isTrue();
-        assertThat(Script.of(script).message("To: you@company.com\nSubject: Hi\n\n").run().actions())
+        assertThat(Script.of(script)
+                        .message("To: me+x@company.com\nSubject: Hi\n\n")
+                        .holds())
+                .isFalse();
+        assertThat(Script.of(script)
+                        .message("To: me@company.com\nSubject: BUY\n\n")
+                        .holds())
+                .isTrue();
+        assertThat(Script.of(script)
+                        .message("To: you@company.com\nSubject: Hi\n\n")
+                        .run()
+                        .actions())
                 .containsExactly(new RuleAction.Discard());
     }
 
@@ -56,14 +66,16 @@ class RegexDraftTest {
     @Test
     void caseShouldFollowTheComparator() throws Exception {
         assertThat(Script.test("header :regex \"Subject\" \"hELLO\"").holds()).isTrue();
-        assertThat(Script.test("header :regex :comparator \"i;octet\" \"Subject\" \"hELLO\"").holds())
+        assertThat(Script.test("header :regex :comparator \"i;octet\" \"Subject\" \"hELLO\"")
+                        .holds())
                 .isFalse();
     }
 
     @DisplayName("groups become match variables")
     @Test
     void groupsShouldBeRemembered() throws Exception {
-        assertThat(Script.commands("if header :regex \"Subject\" \"(H)(x)?(el+)\" { addheader \"X\" \"${1}-${2}-${3}-${0}\"; }")
+        assertThat(Script.commands(
+                                "if header :regex \"Subject\" \"(H)(x)?(el+)\" { addheader \"X\" \"${1}-${2}-${3}-${0}\"; }")
                         .header())
                 .startsWith("X: H--ell-Hell\n");
     }
@@ -71,10 +83,23 @@ class RegexDraftTest {
     @DisplayName("what RE2 does not know, and what would grow too big, is an error")
     @ParameterizedTest
     @ValueSource(
-            strings = {"(", "[", "a**b{2", "*a", "(a)\\\\1", "(?=x)", "a{1001}", "((a{100}){100}){100}", "(((((a{9}){9}){9}){9}){9}){9}",
-                "[[:foo:]]", "x{2,1}"})
+            strings = {
+                "(",
+                "[",
+                "a**b{2",
+                "*a",
+                "(a)\\\\1",
+                "(?=x)",
+                "a{1001}",
+                "((a{100}){100}){100}",
+                "(((((a{9}){9}){9}){9}){9}){9}",
+                "[[:foo:]]",
+                "x{2,1}"
+            })
     void brokenExpressionsShouldBeErrors(String expression) {
-        assertThat(Script.test("header :regex \"Subject\" \"" + expression + "\"").errors()).hasSize(expression.equals("a**b{2") ? 1 : 1);
+        assertThat(Script.test("header :regex \"Subject\" \"" + expression + "\"")
+                        .errors())
+                .hasSize(expression.equals("a**b{2") ? 1 : 1);
     }
 
     @DisplayName("section 4: no expression is exponential")

@@ -55,9 +55,13 @@ class Rfc5183EnvironmentTest {
                 "vnd.mailflow.certificate-subject | ''"
             })
     void itemsShouldBeKnown(String item, String value) throws Exception {
-        assertThat(Script.test("environment \"" + item + "\" \"" + value + "\"").facts(facts("192.0.2.7")).holds())
+        assertThat(Script.test("environment \"" + item + "\" \"" + value + "\"")
+                        .facts(facts("192.0.2.7"))
+                        .holds())
                 .isTrue();
-        assertThat(Script.test("environment \"" + item + "\" \"other\"").facts(facts("192.0.2.7")).holds())
+        assertThat(Script.test("environment \"" + item + "\" \"other\"")
+                        .facts(facts("192.0.2.7"))
+                        .holds())
                 .isFalse();
     }
 
@@ -65,7 +69,8 @@ class Rfc5183EnvironmentTest {
     @ParameterizedTest
     @CsvSource({"host,true", "domain,true", "version,true", "remote-ip,true", "foo,false", "vnd.other.x,false"})
     void onlyKnownItemsShouldExist(String item, boolean expected) throws Exception {
-        assertThat(Script.test("environment :contains \"" + item + "\" \"\"").holds()).isEqualTo(expected);
+        assertThat(Script.test("environment :contains \"" + item + "\" \"\"").holds())
+                .isEqualTo(expected);
     }
 
     @DisplayName("section 4: an unknown item is no error, but worth a warning")
@@ -81,7 +86,9 @@ class Rfc5183EnvironmentTest {
     @DisplayName("section 4.1: an IPv6 address has the form of RFC 2821")
     @Test
     void ipv6ShouldHaveItsPrefix() throws Exception {
-        assertThat(Script.test("environment \"remote-ip\" \"IPv6:2001:db8::1\"").facts(facts("2001:db8::1")).holds())
+        assertThat(Script.test("environment \"remote-ip\" \"IPv6:2001:db8::1\"")
+                        .facts(facts("2001:db8::1"))
+                        .holds())
                 .isTrue();
     }
 
@@ -89,6 +96,7 @@ class Rfc5183EnvironmentTest {
     @ParameterizedTest
     @ValueSource(strings = {"remote-ip", "vnd.mailflow.origin"})
     void itemsShouldNotDependOnTheRecipient(String item) {
-        assertThat(Script.test("environment \"" + item + "\" \"x\"").compiled().dependsOnRecipient()).isFalse();
+        assertThat(Script.test("environment \"" + item + "\" \"x\"").compiled().dependsOnRecipient())
+                .isFalse();
     }
 }

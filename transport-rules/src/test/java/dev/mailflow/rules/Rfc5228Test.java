@@ -79,7 +79,8 @@ class Rfc5228Test {
     @DisplayName("section 2.3: comments of both kinds are white space")
     @Test
     void commentsShouldBeIgnored() throws Exception {
-        assertThat(Script.of("# one\nif /* two\n three */ true { keep; } # four").holds())
+        assertThat(Script.of("# one\nif /* two\n three */ true { keep; } # four")
+                        .holds())
                 .isTrue();
     }
 
@@ -94,7 +95,9 @@ class Rfc5228Test {
     }
 
     private static byte[] sized(int size) {
-        return ("A: b\r\n\r\n" + "x".repeat(size)).substring(0, size).getBytes(java.nio.charset.StandardCharsets.US_ASCII);
+        return ("A: b\r\n\r\n" + "x".repeat(size))
+                .substring(0, size)
+                .getBytes(java.nio.charset.StandardCharsets.US_ASCII);
     }
 
     @DisplayName("section 2.4.1: a number that does not fit is an error")
@@ -150,7 +153,8 @@ class Rfc5228Test {
     @ParameterizedTest
     @ValueSource(strings = {"${unicode:200000}", "${Unicode:DF01}"})
     void invalidEncodedCharactersShouldBeErrors(String text) {
-        assertThat(Script.of("require [\"encoded-character\", \"variables\"]; if string \"" + text + "\" \"x\" { keep; }")
+        assertThat(Script.of("require [\"encoded-character\", \"variables\"]; if string \"" + text
+                                + "\" \"x\" { keep; }")
                         .errors())
                 .isNotEmpty();
     }
@@ -264,7 +268,8 @@ class Rfc5228Test {
                 "header :comparator 1 \"A\" \"b\" | expected a string after ':comparator'"
             })
     void wrongComparatorsShouldBeErrors(String test, String message) {
-        assertThat(Script.test(test).errors()).anySatisfy(error -> assertThat(error).contains(message));
+        assertThat(Script.test(test).errors())
+                .anySatisfy(error -> assertThat(error).contains(message));
     }
 
     @DisplayName("sections 2.7.4 and 5.1: address parts")
@@ -332,8 +337,7 @@ class Rfc5228Test {
                         }
                         """)
                 .message("From: " + sender + "\nSubject: x\n\n");
-        assertThat(script.run().actions())
-                .containsExactly(new RuleAction.Redirect(Script.address(expected), false));
+        assertThat(script.run().actions()).containsExactly(new RuleAction.Redirect(Script.address(expected), false));
     }
 
     @DisplayName("section 3.1: the second branch")
@@ -377,7 +381,8 @@ class Rfc5228Test {
     @Test
     void lateRequireShouldBeAnError() {
         assertThat(Script.of("keep;\nrequire \"body\";").errors())
-                .containsExactly("2: rule 'test', column 1: found 'require' after other commands, expected it to come first");
+                .containsExactly(
+                        "2: rule 'test', column 1: found 'require' after other commands, expected it to come first");
     }
 
     @DisplayName("section 3.2: what is used must be required; the comparators of the base need not be")
@@ -408,7 +413,8 @@ class Rfc5228Test {
     void whatIsUsedShouldBeRequired(String script, String extension) {
         assertThat(Script.of(script).errors())
                 .anySatisfy(error -> assertThat(error).contains("needs: require \"" + extension + "\";"));
-        assertThat(Script.of("if header :comparator \"i;octet\" \"A\" \"b\" { keep; }").errors())
+        assertThat(Script.of("if header :comparator \"i;octet\" \"A\" \"b\" { keep; }")
+                        .errors())
                 .isEmpty();
     }
 
@@ -499,12 +505,14 @@ class Rfc5228Test {
     @DisplayName("section 5.4: only the recipient makes a script depend on it")
     @Test
     void envelopeToShouldDependOnTheRecipient() {
-        assertThat(Script.test("envelope \"to\" \"x\"").compiled().dependsOnRecipient()).isTrue();
+        assertThat(Script.test("envelope \"to\" \"x\"").compiled().dependsOnRecipient())
+                .isTrue();
         assertThat(Script.test("envelope [\"from\", \"to\"] \"x\"").compiled().dependsOnRecipient())
                 .isTrue();
         assertThat(Script.test("envelope \"from\" \"x\"").compiled().dependsOnRecipient())
                 .isFalse();
-        assertThat(Script.test("address \"to\" \"x\"").compiled().dependsOnRecipient()).isFalse();
+        assertThat(Script.test("address \"to\" \"x\"").compiled().dependsOnRecipient())
+                .isFalse();
     }
 
     @DisplayName("section 2.6.2: tags come first and are known")
@@ -533,7 +541,8 @@ class Rfc5228Test {
                 "envelope \"auth\" \"x\" | found 'auth', expected \"from\" or \"to\""
             })
     void wrongArgumentsShouldBeErrors(String test, String message) {
-        assertThat(Script.test(test).errors()).anySatisfy(error -> assertThat(error).contains(message));
+        assertThat(Script.test(test).errors())
+                .anySatisfy(error -> assertThat(error).contains(message));
     }
 
     @DisplayName("section 2.10.5: 15 levels of nesting at least")
@@ -550,23 +559,28 @@ class Rfc5228Test {
     @ParameterizedTest
     @ValueSource(ints = {200, 100_000})
     void tooMuchNestingShouldBeAnError(int levels) {
-        assertThat(Script.of("if true { ".repeat(levels) + "keep;" + " }".repeat(levels)).errors())
+        assertThat(Script.of("if true { ".repeat(levels) + "keep;" + " }".repeat(levels))
+                        .errors())
                 .singleElement()
                 .asString()
                 .contains("levels of nesting");
         assertThat(Script.test("not ".repeat(levels) + "true").errors()).hasSize(1);
-        assertThat(Script.test("allof (".repeat(levels) + "true" + ")".repeat(levels)).errors())
+        assertThat(Script.test("allof (".repeat(levels) + "true" + ")".repeat(levels))
+                        .errors())
                 .hasSize(1);
-        assertThat(Script.test("anyof (true, not ".repeat(levels) + "true" + ")".repeat(levels)).errors())
+        assertThat(Script.test("anyof (true, not ".repeat(levels) + "true" + ")".repeat(levels))
+                        .errors())
                 .hasSize(1);
     }
 
     @DisplayName("section 2.10.4: actions have an end")
     @Test
     void actionsShouldBeBounded() {
-        assertThat(Script.of("redirect \"a@b.example\";".repeat(Execution.MAX_ACTIONS)).problems())
+        assertThat(Script.of("redirect \"a@b.example\";".repeat(Execution.MAX_ACTIONS))
+                        .problems())
                 .isEmpty();
-        assertThatThrownBy(() -> Script.of("keep;".repeat(Execution.MAX_ACTIONS + 1)).run())
+        assertThatThrownBy(() ->
+                        Script.of("keep;".repeat(Execution.MAX_ACTIONS + 1)).run())
                 .isInstanceOf(RuleScriptException.class)
                 .hasMessageContaining("more than " + Execution.MAX_ACTIONS + " actions");
     }
@@ -574,8 +588,16 @@ class Rfc5228Test {
     @DisplayName("section 4.2: redirect takes one address")
     @ParameterizedTest
     @ValueSource(
-            strings = {"redirect;", "redirect \"\";", "redirect \"a\";", "redirect \"a@\";", "redirect [\"a@b.c\", \"d@e.f\"];"
-                , "redirect \"Joe <a@b.c>\";", "redirect \"a@b.c\r\n\";", "redirect 1;"})
+            strings = {
+                "redirect;",
+                "redirect \"\";",
+                "redirect \"a\";",
+                "redirect \"a@\";",
+                "redirect [\"a@b.c\", \"d@e.f\"];",
+                "redirect \"Joe <a@b.c>\";",
+                "redirect \"a@b.c\r\n\";",
+                "redirect 1;"
+            })
     void redirectShouldWantAnAddress(String script) {
         assertThat(Script.of(script).errors()).isNotEmpty();
     }
@@ -599,7 +621,10 @@ class Rfc5228Test {
                 """;
         assertThat(Script.of(script).message(COYOTE).run().actions())
                 .containsExactly(new RuleAction.Quarantine("spam"));
-        assertThat(Script.of(script).message(COYOTE.replace("acme.example.com", "example.com")).run().actions())
+        assertThat(Script.of(script)
+                        .message(COYOTE.replace("acme.example.com", "example.com"))
+                        .run()
+                        .actions())
                 .containsExactly(new RuleAction.Keep());
         assertThat(Script.of(script)
                         .message(COYOTE.replace("roadrunner@acme.example.com", "me@example.com, x@y.example")

@@ -60,8 +60,15 @@ class Rfc5229VariablesTest {
 
     @DisplayName("section 3: a namespace that no extension defines is an error")
     @ParameterizedTest
-    @ValueSource(strings = {"addheader \"A\" \"${foo.bar}\";", "set \"foo.bar\" \"x\";", "set \"1\" \"x\";", "set \"\" \"x\";",
-        "set \"a-b\" \"x\";", "set \"${a}\" \"x\";"})
+    @ValueSource(
+            strings = {
+                "addheader \"A\" \"${foo.bar}\";",
+                "set \"foo.bar\" \"x\";",
+                "set \"1\" \"x\";",
+                "set \"\" \"x\";",
+                "set \"a-b\" \"x\";",
+                "set \"${a}\" \"x\";"
+            })
     void namespacesShouldBeErrors(String command) {
         assertThat(Script.commands(command).errors()).hasSize(1);
     }
@@ -69,7 +76,8 @@ class Rfc5229VariablesTest {
     @DisplayName("section 3: without require there are no variables")
     @Test
     void referencesShouldStayWithoutRequire() throws Exception {
-        assertThat(added(Script.of("require \"editheader\"; addheader \"A\" \"[${a}]\";"))).isEqualTo("${a}");
+        assertThat(added(Script.of("require \"editheader\"; addheader \"A\" \"[${a}]\";")))
+                .isEqualTo("${a}");
     }
 
     @DisplayName("section 3.2: the RFC's example of match variables")
@@ -108,7 +116,8 @@ class Rfc5229VariablesTest {
     @Test
     void failedMatchesShouldChangeNothing() throws Exception {
         assertThat(value(
-                        "if header :matches \"Subject\" \"H*\" { if header :matches \"Subject\" \"X*\" { stop; } }", "${1}"))
+                        "if header :matches \"Subject\" \"H*\" { if header :matches \"Subject\" \"X*\" { stop; } }",
+                        "${1}"))
                 .isEqualTo("ello");
         assertThat(value("if anyof (true, header :matches \"Subject\" \"*\") { set \"x\" \"y\"; }", "${0}"))
                 .isEqualTo("");
@@ -132,8 +141,8 @@ class Rfc5229VariablesTest {
     void wildcardsShouldBeShortest(String subject, String pattern, String expected) throws Exception {
         long wildcards = pattern.chars().filter(c -> c == '*' || c == '?').count();
         String references = wildcards == 1 ? "${1}" : wildcards == 2 ? "${1}/${2}" : "${1}/${2}/${3}";
-        assertThat(added(Script.commands("if header :matches \"Subject\" \"" + pattern
-                                + "\" { addheader \"A\" \"[" + references + "]\"; }")
+        assertThat(added(Script.commands("if header :matches \"Subject\" \"" + pattern + "\" { addheader \"A\" \"["
+                                + references + "]\"; }")
                         .message("Subject: " + subject + "\n\n")))
                 .isEqualTo(expected);
     }
@@ -175,9 +184,12 @@ class Rfc5229VariablesTest {
 
     @DisplayName("section 4.1: two modifiers of one precedence, or an unknown one, are errors")
     @ParameterizedTest
-    @ValueSource(strings = {":lower :upper", ":lowerfirst :upperfirst", ":quotewildcard :quoteregex", ":foo", ":lower :lower"})
+    @ValueSource(
+            strings = {":lower :upper", ":lowerfirst :upperfirst", ":quotewildcard :quoteregex", ":foo", ":lower :lower"
+            })
     void wrongModifiersShouldBeErrors(String modifiers) {
-        assertThat(Script.commands("set " + modifiers + " \"a\" \"b\";").errors()).hasSize(1);
+        assertThat(Script.commands("set " + modifiers + " \"a\" \"b\";").errors())
+                .hasSize(1);
     }
 
     @DisplayName("section 5: string")
@@ -196,7 +208,8 @@ class Rfc5229VariablesTest {
                 "string :regex \"abc\" \"${rx}\" | true"
             })
     void stringShouldCompare(String test, boolean expected) throws Exception {
-        assertThat(Script.commands("set \"state\" \"${state} pending\"; set \"rx\" \"^a.c$\"; if " + test + " { keep; }")
+        assertThat(Script.commands(
+                                "set \"state\" \"${state} pending\"; set \"rx\" \"^a.c$\"; if " + test + " { keep; }")
                         .holds())
                 .isEqualTo(expected);
     }
@@ -217,9 +230,9 @@ class Rfc5229VariablesTest {
                         .run())
                 .isInstanceOf(RuleScriptException.class)
                 .hasMessageContaining("grew to more than");
-        assertThatThrownBy(() -> Script.commands(
-                                big + "if string \"x\" [" + "\"${a}\",".repeat(100) + "\"y\"] { keep; }")
-                        .run())
+        assertThatThrownBy(
+                        () -> Script.commands(big + "if string \"x\" [" + "\"${a}\",".repeat(100) + "\"y\"] { keep; }")
+                                .run())
                 .isInstanceOf(RuleScriptException.class);
     }
 
@@ -230,17 +243,23 @@ class Rfc5229VariablesTest {
         for (int i = 0; i <= Compilation.MAX_VARIABLES; i++) {
             commands.append("set \"v").append(i).append("\" \"x\";\n");
         }
-        assertThat(Script.commands(commands.toString()).errors()).singleElement().asString().contains("more than 256 variables");
+        assertThat(Script.commands(commands.toString()).errors())
+                .singleElement()
+                .asString()
+                .contains("more than 256 variables");
     }
 
     @DisplayName("section 3: variables in addresses are looked at when the script runs")
     @Test
     void addressesShouldBeChecked() throws Exception {
-        assertThat(Script.commands("set \"a\" \"x@y.example\"; redirect \"${a}\"; bcc \"${a}\";").run().actions())
+        assertThat(Script.commands("set \"a\" \"x@y.example\"; redirect \"${a}\"; bcc \"${a}\";")
+                        .run()
+                        .actions())
                 .containsExactly(
                         new RuleAction.Redirect(Script.address("x@y.example"), false),
                         new RuleAction.Bcc(Script.address("x@y.example")));
-        assertThatThrownBy(() -> Script.commands("set \"a\" \"x y\"; redirect \"${a}\";").run())
+        assertThatThrownBy(() ->
+                        Script.commands("set \"a\" \"x y\"; redirect \"${a}\";").run())
                 .isInstanceOf(RuleScriptException.class)
                 .hasMessageContaining("expected a mail address");
     }
@@ -248,7 +267,8 @@ class Rfc5229VariablesTest {
     @DisplayName("a regular expression made of variables that is none fails the run")
     @Test
     void brokenExpressionsShouldFail() {
-        assertThatThrownBy(() -> Script.commands("set \"a\" \"(\"; if header :regex \"Subject\" \"${a}\" { keep; }").run())
+        assertThatThrownBy(() -> Script.commands("set \"a\" \"(\"; if header :regex \"Subject\" \"${a}\" { keep; }")
+                        .run())
                 .isInstanceOf(RuleScriptException.class)
                 .hasMessageContaining("expected a regular expression");
     }

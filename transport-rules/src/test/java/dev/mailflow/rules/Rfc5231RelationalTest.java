@@ -71,19 +71,41 @@ class Rfc5231RelationalTest {
                 elsif address :value "gt" :all :comparator "i;ascii-casemap" ["from"] ["M"] { quarantine "From-N-to-Z"; }
                 else { quarantine "From-A-to-M"; }
                 """;
-        assertThat(Script.of(script).message("X-Priority: 1\n\n").run().actions().toString()).contains("Priority]");
-        assertThat(Script.of(script).message("To: " + "a@b.c, ".repeat(5) + "d@e.f\n\n").run().actions().toString())
+        assertThat(Script.of(script)
+                        .message("X-Priority: 1\n\n")
+                        .run()
+                        .actions()
+                        .toString())
+                .contains("Priority]");
+        assertThat(Script.of(script)
+                        .message("To: " + "a@b.c, ".repeat(5) + "d@e.f\n\n")
+                        .run()
+                        .actions()
+                        .toString())
                 .contains("SPAM");
-        assertThat(Script.of(script).message("From: zoe@x.example\n\n").run().actions().toString())
+        assertThat(Script.of(script)
+                        .message("From: zoe@x.example\n\n")
+                        .run()
+                        .actions()
+                        .toString())
                 .contains("N-to-Z");
-        assertThat(Script.of(script).message("From: ann@x.example\n\n").run().actions().toString())
+        assertThat(Script.of(script)
+                        .message("From: ann@x.example\n\n")
+                        .run()
+                        .actions()
+                        .toString())
                 .contains("A-to-M");
     }
 
     @DisplayName("section 4: an unknown relation is an error")
     @ParameterizedTest
-    @ValueSource(strings = {"header :value \"foo\" \"A\" \"b\"", "header :value \"A\" \"b\"", "header :count [\"gt\"] \"A\" \"b\"",
-        "header :value \"gt\" :is \"A\" \"b\""})
+    @ValueSource(
+            strings = {
+                "header :value \"foo\" \"A\" \"b\"",
+                "header :value \"A\" \"b\"",
+                "header :count [\"gt\"] \"A\" \"b\"",
+                "header :value \"gt\" :is \"A\" \"b\""
+            })
     void wrongRelationsShouldBeErrors(String test) {
         assertThat(Script.test(test).errors()).isNotEmpty();
     }

@@ -34,7 +34,9 @@ class Rfc5233SubaddressTest {
                         .holds())
                 .isEqualTo(expected);
         if (!address.startsWith("\"") && !address.startsWith("+")) {
-            assertThat(Script.test("envelope " + part + " \"to\" \"" + key + "\"").to(address).holds())
+            assertThat(Script.test("envelope " + part + " \"to\" \"" + key + "\"")
+                            .to(address)
+                            .holds())
                     .isEqualTo(expected);
         }
     }

@@ -27,7 +27,9 @@ class Rfc5463IhaveTest {
                 "\"comparator-i;unicode-casemap\" | false"
             })
     void ihaveShouldKnow(String names, boolean expected) throws Exception {
-        assertThat(Script.of("require \"ihave\"; if ihave " + names + " { keep; }").holds()).isEqualTo(expected);
+        assertThat(Script.of("require \"ihave\"; if ihave " + names + " { keep; }")
+                        .holds())
+                .isEqualTo(expected);
     }
 
     @DisplayName("section 4: what it asked for may be used, what is not there may stand where it is not reached")
@@ -61,7 +63,8 @@ class Rfc5463IhaveTest {
     @DisplayName("section 5: error ends the script with its message")
     @Test
     void errorShouldFail() {
-        assertThatThrownBy(() -> Script.of("require \"ihave\"; keep;\nif not ihave \"foo\" { error \"no foo\"; }").run())
+        assertThatThrownBy(() -> Script.of("require \"ihave\"; keep;\nif not ihave \"foo\" { error \"no foo\"; }")
+                        .run())
                 .isInstanceOf(RuleScriptException.class)
                 .hasMessage("test.sieve:2: no foo");
     }

@@ -2,6 +2,7 @@
 package dev.mailflow.rules.message;
 
 import java.io.BufferedInputStream;
+import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
@@ -129,7 +130,8 @@ public final class MimeStructure {
                     case QUOTED_PRINTABLE -> new QuotedPrintableInputStream(content, DecodeMonitor.SILENT);
                 };
         Charset charset = part.charset().map(CharsetUtil::lookup).orElse(StandardCharsets.UTF_8);
-        return reader(decoded, charset == null || !charset.canEncode() ? StandardCharsets.UTF_8 : charset);
+        return reader(
+                new Unpausing(decoded), charset == null || !charset.canEncode() ? StandardCharsets.UTF_8 : charset);
     }
 
     private static Reader reader(InputStream in, Charset charset) {
@@ -138,6 +140,27 @@ public final class MimeStructure {
                 charset.newDecoder()
                         .onMalformedInput(CodingErrorAction.REPLACE)
                         .onUnmappableCharacter(CodingErrorAction.REPLACE));
+    }
+
+    /** The decoders may read no byte where there are more to come, which readers of text do not bear. */
+    private static final class Unpausing extends FilterInputStream {
+        Unpausing(InputStream in) {
+            super(in);
+        }
+
+        @Override
+        public int read(byte[] bytes, int offset, int length) throws IOException {
+            int read = in.read(bytes, offset, length);
+            if (read != 0 || length == 0) {
+                return read;
+            }
+            int c = in.read();
+            if (c < 0) {
+                return -1;
+            }
+            bytes[offset] = (byte) c;
+            return 1;
+        }
     }
 
     /** Ends after a number of bytes. */

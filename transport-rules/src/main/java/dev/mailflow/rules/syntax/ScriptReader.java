@@ -76,7 +76,8 @@ public final class ScriptReader {
                     new Position(1, 1),
                     "the script has " + script.length() + " characters, expected " + MAX_LENGTH + " at most");
         }
-        ScriptReader reader = new ScriptReader(new Escapes(LINE_END.matcher(script).replaceAll("\r\n")), problems);
+        ScriptReader reader =
+                new ScriptReader(new Escapes(LINE_END.matcher(script).replaceAll("\r\n")), problems);
         try {
             String text = reader.checked();
             return reader.commands(new SieveParser(tokens(text)).start().jjtGetChild(0));
@@ -111,7 +112,9 @@ public final class ScriptReader {
         int sum = 0;
         int chain = 0;
         Token before = new Token();
-        for (Token token = tokens.getNextToken(); token.kind != SieveParserConstants.EOF; token = tokens.getNextToken()) {
+        for (Token token = tokens.getNextToken();
+                token.kind != SieveParserConstants.EOF;
+                token = tokens.getNextToken()) {
             if (isQuantifier(before, token)) {
                 int at = offset(lines, token);
                 text.setCharAt(at, Character.toUpperCase(text.charAt(at)));
@@ -149,6 +152,7 @@ public final class ScriptReader {
         }
         return text.toString();
     }
+
     private static int[] lineStarts(String text) {
         int[] starts = new int[16];
         int count = 1;
@@ -219,7 +223,8 @@ public final class ScriptReader {
         Token first = node.getFirstToken();
         return switch (first.kind) {
             case SieveParserConstants.TAG -> new Argument.Tag(first.image.toLowerCase(Locale.ROOT), at(first));
-            case SieveParserConstants.NUMBER -> new Argument.Amount(numbers.get(at(first)).value(), at(first));
+            case SieveParserConstants.NUMBER -> new Argument.Amount(
+                    numbers.get(at(first)).value(), at(first));
             default -> strings((ASTstring_list) node.jjtGetChild(0), first);
         };
     }
@@ -286,7 +291,9 @@ public final class ScriptReader {
         StringBuilder text = new StringBuilder();
         Token last = node.getLastToken();
         for (Token token = node.getFirstToken(); token != null && text.length() < SHOWN; token = token.next) {
-            String image = token.kind == SieveParserConstants.NUMBER ? numbers.get(at(token)).text() : token.image;
+            String image = token.kind == SieveParserConstants.NUMBER
+                    ? numbers.get(at(token)).text()
+                    : token.image;
             if (image.equals("{") || image.equals(";")) {
                 break;
             }
