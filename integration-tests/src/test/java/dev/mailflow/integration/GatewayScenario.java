@@ -13,7 +13,9 @@ import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.UnaryOperator;
 
+import org.apache.james.queue.api.MailQueue;
 import org.apache.james.queue.api.MailQueueFactory;
+import org.apache.james.queue.api.MailQueueName;
 import org.apache.james.queue.api.ManageableMailQueue;
 import org.apache.mailet.Mail;
 import org.awaitility.Awaitility;
@@ -123,8 +125,14 @@ final class GatewayScenario implements AutoCloseable {
         write(conf.resolve("mailflow.xml"), "<mailflow>\n" + content + "\n</mailflow>\n");
     }
 
+    /** Replaces a file in the configuration directory. */
+    void changeFile(String name, String content) {
+        write(conf.resolve(name), content);
+    }
+
     private static void write(Path file, String content) {
         try {
+            Files.createDirectories(file.getParent());
             Files.writeString(file, content);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -138,9 +146,27 @@ final class GatewayScenario implements AutoCloseable {
 
     /** What waits in a connector's queue. */
     List<Mail> queued(String connector) {
+        return queued(ConnectorQueues.of(connector));
+    }
+
+    /** What waits in the spool. */
+    List<Mail> spooled() {
+        return queued(MailQueueFactory.SPOOL);
+    }
+
+    /** Lets what waits in the spool wait no longer. */
+    void flushSpool() {
+        try {
+            gateway.instance(QUEUES).createQueue(MailQueueFactory.SPOOL).flush();
+        } catch (MailQueue.MailQueueException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private List<Mail> queued(MailQueueName name) {
         MailQueueFactory<? extends ManageableMailQueue> queues = gateway.instance(QUEUES);
         List<Mail> mails = new ArrayList<>();
-        try (ManageableMailQueue queue = queues.createQueue(ConnectorQueues.of(connector))) {
+        try (ManageableMailQueue queue = queues.createQueue(name)) {
             ManageableMailQueue.MailQueueIterator items = queue.browse();
             items.forEachRemaining(item -> mails.add(item.getMail()));
             items.close();

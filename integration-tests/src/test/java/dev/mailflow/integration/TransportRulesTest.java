@@ -24,6 +24,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer.ReceivedMessage;
+import dev.mailflow.policy.PolicyProblem;
+import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.event.MailFlowEvent;
 
 /** Every action of transport rules on real mail, in one gateway with the shipped processors. */
@@ -43,7 +45,10 @@ class TransportRulesTest {
         away = ScriptedSmtpPeer.builder().start();
         home = ScriptedSmtpPeer.builder().start();
         special = ScriptedSmtpPeer.builder().start();
-        scenario = GatewayScenario.in(directory).policy(policy(RULES)).start();
+        scenario = GatewayScenario.in(directory)
+                .policy(policy(RULES))
+                .file("rules/reloaded.sieve", RELOADED)
+                .start();
     }
 
     @AfterAll
@@ -80,6 +85,13 @@ class TransportRulesTest {
                 .formatted(name, attributes, body);
     }
 
+    /** Fails on what has no address in its header X-To. */
+    private static final String RELOADED =
+            """
+            require "variables";
+            if header :matches "X-To" "*" { redirect "${1}"; }
+            """;
+
     private static final String RULES = String.join(
             "",
             rule("discard", "", "discard;"),
@@ -113,7 +125,8 @@ class TransportRulesTest {
                     "",
                     "if envelope :matches \"to\" \"*@away.test\" { if envelope :matches \"to\" \"*7@away.test\" {"
                             + " addheader \"X-Seven\" \"1\"; } }"),
-            rule("ignored", "onError=\"ignore\"", "redirect \"not an ${1} address\";"),
+            rule("ignored", "onError=\"ignore\"", "set \"to\" \"nobody at all\"; redirect \"${to}\";"),
+            "<rule name=\"reloaded\"><script>file://conf/rules/reloaded.sieve</script></rule>",
             """
             <rule name="reports" nullSender="true"><sieve><![CDATA[
               if header :is "X-Case" "optedIn" { discard; }]]></sieve></rule>
@@ -366,6 +379,69 @@ class TransportRulesTest {
                 .hasSize(1));
         assertThatThrownBy(() -> scenario.sender().send(FROM, List.of("bad@away.test"), message("smtpSome", "smtpBad")))
                 .hasMessageContaining("550 5.7.1 not to bad");
+    }
+
+    @Test
+    void failureShouldKeepTheMailUntilItCanBeJudged() throws Exception {
+        scenario.sender().send(FROM, List.of("ann@away.test"), "X-To: nobody\r\n" + message("none", "fails"));
+
+        GatewayScenario.await().untilAsserted(() -> assertThat(scenario.events(MailFlowEvent.RulesDeferred.class))
+                .singleElement()
+                .satisfies(deferred -> {
+                    assertThat(deferred.reason())
+                            .startsWith("transport rule 'reloaded' failed: rules/reloaded.sieve:2: ");
+                    assertThat(deferred.recipients()).containsExactly("ann@away.test");
+                    assertThat(deferred.attempt()).isEqualTo(1);
+                }));
+        assertThat(scenario.events(MailFlowEvent.RuleFailed.class))
+                .extracting(MailFlowEvent.RuleFailed::effect)
+                .contains("the mail waits");
+        assertThat(scenario.spooled()).singleElement().satisfies(mail -> assertThat(mail.getErrorMessage())
+                .contains("transport rule 'reloaded' failed"));
+        assertThat(received(away, "fails")).isEmpty();
+
+        changeRule(RELOADED.replace("redirect \"${1}\"", "keep"));
+        scenario.flushSpool();
+
+        assertThat(recipients(one(away, "fails"))).containsExactly("ann@away.test");
+        assertThat(scenario.spooled()).isEmpty();
+        changeRule(RELOADED);
+    }
+
+    private static void changeRule(String script) {
+        PolicyRepository policies = scenario.gateway().instance(PolicyRepository.class);
+        String before = policies.current().version();
+        scenario.changeFile("rules/reloaded.sieve", script);
+        GatewayScenario.await().until(() -> !policies.current().version().equals(before));
+    }
+
+    @Test
+    void ignoredFailureShouldBeAsIfTheRuleHadNotHit() throws Exception {
+        send("ignored", "ann@away.test");
+
+        assertThat(recipients(one(away, "ignored"))).containsExactly("ann@away.test");
+        assertThat(scenario.events(MailFlowEvent.RuleFailed.class))
+                .filteredOn(failed -> failed.rule().equals("ignored"))
+                .singleElement()
+                .satisfies(failed -> assertThat(failed.effect()).isEqualTo("ignored"));
+    }
+
+    @Test
+    void brokenScriptShouldLeaveTheLastGoodPolicyInForce() throws Exception {
+        PolicyRepository policies = scenario.gateway().instance(PolicyRepository.class);
+        String version = policies.current().version();
+        scenario.changeFile("rules/reloaded.sieve", "require \"variables\";\nfileinto \"INBOX\";\n");
+
+        GatewayScenario.await().untilAsserted(() -> assertThat(policies.pendingProblems())
+                .extracting(PolicyProblem::toString)
+                .anyMatch(problem -> problem.startsWith("rules/reloaded.sieve:2: error: rule 'reloaded'")));
+        assertThat(policies.current().version()).isEqualTo(version);
+        scenario.sender()
+                .send(FROM, List.of("ann@away.test"), "X-To: kept@away.test\r\n" + message("none", "lastGood"));
+        assertThat(recipients(one(away, "lastGood"))).containsExactly("kept@away.test");
+
+        scenario.changeFile("rules/reloaded.sieve", RELOADED);
+        GatewayScenario.await().until(() -> policies.pendingProblems().isEmpty());
     }
 
     @Test
