@@ -125,7 +125,7 @@ final class PostfixPeer implements AutoCloseable {
         run(command.toArray(String[]::new));
     }
 
-    private void run(String... command) throws Exception {
+    private void run(String... command) throws IOException {
         command[0] = find(command[0])
                 .orElseThrow(() -> new IOException("found no " + command[0]))
                 .toString();
@@ -134,6 +134,9 @@ final class PostfixPeer implements AutoCloseable {
             if (process.exitCode(COMMAND_SECONDS) != 0) {
                 throw new IOException(String.join(" ", command) + ":\n" + process.output());
             }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted during " + String.join(" ", command), e);
         }
     }
 
@@ -164,7 +167,7 @@ final class PostfixPeer implements AutoCloseable {
     }
 
     @Override
-    public void close() throws Exception {
+    public void close() throws IOException {
         run("postfix", "-c", configuration.toString(), "stop");
     }
 }
