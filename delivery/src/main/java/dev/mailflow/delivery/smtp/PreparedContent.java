@@ -24,6 +24,7 @@ public final class PreparedContent {
     private final Optional<byte[]> wire;
     private final long size;
     private volatile Optional<Boolean> eightBit;
+    private Optional<PreparedContent> converted = Optional.empty();
 
     private PreparedContent(MessageContent content, Optional<byte[]> wire, long size, Optional<Boolean> eightBit) {
         this.content = content;
@@ -81,6 +82,18 @@ public final class PreparedContent {
             eightBit = Optional.of(found);
             return found;
         }
+    }
+
+    /**
+     * This content without 8-bit characters; kept for the next hop that needs it. Blocks.
+     *
+     * @throws MimeWalk.NotUnderstoodException when it must stay as it is; the message says why
+     */
+    synchronized PreparedContent sevenBit() throws IOException, MimeWalk.NotUnderstoodException {
+        if (converted.isEmpty()) {
+            converted = Optional.of(read(SevenBitContent.of(content)));
+        }
+        return converted.get();
     }
 
     InputStream open() throws IOException {

@@ -42,7 +42,7 @@ final class Transaction {
 
     private final SmtpConnection connection;
     private final OutboundMessage message;
-    private final PreparedContent content;
+    private PreparedContent content;
     private final boolean reset;
     private final CompletableFuture<TransactionResult> result;
     private final Map<MailAddress, RecipientOutcome> settled = new HashMap<>();
@@ -87,13 +87,7 @@ final class Transaction {
                     reset);
             return;
         }
-        OptionalLong limit = offered.sizeLimit();
-        if (limit.isPresent() && content.size() > limit.getAsLong()) {
-            refuseAll(
-                    "5.3.4",
-                    "message of " + content.size() + " bytes is larger than the " + limit.getAsLong() + " bytes that "
-                            + connection.address() + " accepts");
-        }
+        refuseIfTooLarge(offered);
         refuseAddresses(offered);
         if (recipients.isEmpty()) {
             finish(reset);
@@ -110,16 +104,52 @@ final class Transaction {
         }
     }
 
-    private void beginSevenBit(EhloCapabilities offered, boolean eightBit) {
-        if (eightBit) {
-            // Converting would break signatures: RFC 6152 section 3 allows to refuse.
+    private void refuseIfTooLarge(EhloCapabilities offered) {
+        OptionalLong limit = offered.sizeLimit();
+        if (limit.isPresent() && content.size() > limit.getAsLong()) {
             refuseAll(
-                    "5.6.3",
-                    "message has 8-bit content and " + connection.address()
-                            + " does not offer 8BITMIME; it is not converted");
+                    "5.3.4",
+                    "message of " + content.size() + " bytes is larger than the " + limit.getAsLong() + " bytes that "
+                            + connection.address() + " accepts");
+        }
+    }
+
+    private void beginSevenBit(EhloCapabilities offered, boolean eightBit) {
+        if (!eightBit) {
+            begin(offered, false);
+            return;
+        }
+        onWorker(() -> {
+            try {
+                PreparedContent converted = content.sevenBit();
+                return () -> beginConverted(offered, converted);
+            } catch (MimeWalk.NotUnderstoodException e) {
+                return () -> refuseUnconverted(e.getMessage());
+            }
+        });
+    }
+
+    private void beginConverted(EhloCapabilities offered, PreparedContent converted) {
+        if (result.isDone()) {
+            return;
+        }
+        content = converted;
+        refuseIfTooLarge(offered);
+        if (recipients.isEmpty()) {
             finish(reset);
         } else {
             begin(offered, false);
+        }
+    }
+
+    /** Converting would break signatures: RFC 6152 section 3 allows to refuse. */
+    private void refuseUnconverted(String why) {
+        if (!result.isDone()) {
+            refuseAll(
+                    "5.6.3",
+                    "message has 8-bit content and " + connection.address()
+                            + " does not offer 8BITMIME; it is not converted because it has " + why);
+            finish(reset);
         }
     }
 

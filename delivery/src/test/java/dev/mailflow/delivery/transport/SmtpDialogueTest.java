@@ -22,6 +22,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 import javax.mail.internet.AddressException;
+import javax.mail.internet.MimeUtility;
 
 import org.apache.james.core.MailAddress;
 import org.junit.jupiter.api.AfterAll;
@@ -455,20 +456,37 @@ class SmtpDialogueTest {
 
     @ParameterizedTest
     @ValueSource(ints = {100, 200_000})
-    void eightBitContentShouldFailWhenNotOfferedAndBeDeclaredWhenOffered(int padding) {
+    void eightBitContentShouldBeDeclaredWhenOfferedAndConvertedOrFailWhenNot(int padding) throws Exception {
         byte[] eightBit = ("Subject: x\r\n\r\n" + "x".repeat(padding) + "grüße\r\n").getBytes(StandardCharsets.UTF_8);
         try (var modern = ScriptedSmtpPeer.builder().start();
                 var old = ScriptedSmtpPeer.builder().extensions("PIPELINING").start()) {
             outbound.send(connector().to(modern).build(), Outbound.message(eightBit, ANN));
-            RecipientOutcome refused = outbound.send(connector().to(old).build(), Outbound.message(eightBit, ANN))
+            RecipientOutcome converted = outbound.send(connector().to(old).build(), Outbound.message(eightBit, ANN))
+                    .outcomes()
+                    .get(ANN);
+            byte[] signed = ("DKIM-Signature: v=1; d=contoso.com\r\n" + new String(eightBit, StandardCharsets.UTF_8))
+                    .getBytes(StandardCharsets.UTF_8);
+            RecipientOutcome refused = outbound.send(connector().to(old).build(), Outbound.message(signed, ANN))
                     .outcomes()
                     .get(ANN);
 
             assertThat(modern.messages().get(0).mail()).contains("BODY=8BITMIME");
             assertThat(modern.messages().get(0).content()).isEqualTo(eightBit);
+            assertThat(converted).isInstanceOf(Delivered.class);
+            assertThat(old.messages()).singleElement().satisfies(message -> {
+                assertThat(message.mail()).isEqualTo("MAIL FROM:<joe@contoso.com>");
+                assertThat(message.text()).matches("\\p{ASCII}*");
+                assertThat(MimeUtility.decode(
+                                        new ByteArrayInputStream(message.text()
+                                                .substring(message.text().indexOf("\r\n\r\n") + 4)
+                                                .getBytes(StandardCharsets.US_ASCII)),
+                                        "quoted-printable")
+                                .readAllBytes())
+                        .isEqualTo(("x".repeat(padding) + "grüße\r\n").getBytes(StandardCharsets.UTF_8));
+            });
             assertThat(refused).isInstanceOf(Failed.class);
             assertThat(statusOf(refused)).isEqualTo("5.6.3");
-            assertThat(old.messages()).isEmpty();
+            assertThat(reasonOf(refused)).contains("not converted because it has a signature (DKIM-Signature)");
         }
     }
 
