@@ -322,7 +322,7 @@ public final class TransportRules {
                 }
                 Set<MailAddress> staying = new LinkedHashSet<>(recipients);
                 fate.end.ifPresent(disposition -> {
-                    ended.add(ending(disposition, before, fate, recipients));
+                    ended.add(ending(disposition, fate, recipients));
                     staying.clear();
                 });
                 if (fate.end.isEmpty() && fate.isRedirected()) {
@@ -342,7 +342,7 @@ public final class TransportRules {
             }
 
             /** Who is told of a rejection, and what is thrown away, needs no copy of its own for each header. */
-            private Share ending(Disposition disposition, State before, Fate fate, List<MailAddress> recipients) {
+            private Share ending(Disposition disposition, Fate fate, List<MailAddress> recipients) {
                 return disposition instanceof Disposition.Quarantine
                         ? fate.state().outcome(disposition, recipients)
                         : new Share(

@@ -328,7 +328,7 @@ class TransportRulesTest {
         });
         assertThat(outcome.hits()).extracting(hit -> hit.rule().name()).containsExactly("audited", "audited stop");
         assertThat(outcome.hits().get(0).actions()).contains(new RuleAction.Route("out"), new RuleAction.Reject("no"));
-        assertThat(outcome.failures()).singleElement();
+        assertThat(outcome.failures()).hasSize(1);
     }
 
     @Test
