@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.ByteArrayInputStream;
+import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
@@ -21,7 +22,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 import javax.mail.MessagingException;
+import javax.mail.internet.AddressException;
 
+import org.apache.james.core.MailAddress;
 import org.apache.james.core.MaybeSender;
 import org.apache.james.mailrepository.api.MailKey;
 import org.apache.james.mailrepository.api.MailRepository;
@@ -29,12 +32,13 @@ import org.apache.james.mailrepository.api.MailRepositoryPath;
 import org.apache.james.mailrepository.api.MailRepositoryStore;
 import org.apache.james.mailrepository.api.MailRepositoryUrl;
 import org.apache.james.mailrepository.api.Protocol;
-import org.apache.james.metrics.api.NoopMetricFactory;
+import org.apache.james.metrics.tests.RecordingMetricFactory;
 import org.apache.james.queue.api.RawMailQueueItemDecoratorFactory;
 import org.apache.james.queue.memory.MemoryMailQueueFactory;
 import org.apache.james.server.core.MailImpl;
 import org.apache.james.server.core.MimeMessageInputStreamSource;
 import org.apache.mailet.Mail;
+import org.apache.mailet.MailetContext;
 import org.apache.mailet.base.test.FakeMailContext;
 import org.apache.mailet.base.test.FakeMailContext.SentMail;
 import org.apache.mailet.base.test.FakeMailetConfig;
@@ -72,7 +76,16 @@ class ApplyTransportRulesTest {
     private final List<MailFlowEvent> events = new ArrayList<>();
     private final List<MailImpl> mails = new ArrayList<>();
     private final Repositories repositories = new Repositories();
-    private FakeMailContext context = FakeMailContext.defaultContext();
+    private final FakeMailContext context =
+            FakeMailContext.builder().postmaster(postmaster()).build();
+
+    private static MailAddress postmaster() {
+        try {
+            return new MailAddress("postmaster@contoso.test");
+        } catch (AddressException e) {
+            throw new IllegalStateException(e);
+        }
+    }
 
     @AfterEach
     void disposeOfMails() {
@@ -165,19 +178,23 @@ class ApplyTransportRulesTest {
     }
 
     private ApplyTransportRules mailet(String... parameters) throws MessagingException {
+        return mailet(context, parameters);
+    }
+
+    private ApplyTransportRules mailet(MailetContext in, String... parameters) throws MessagingException {
         MailFlowEvents sinks = new MailFlowEvents();
         sinks.add(events::add);
         DeliveryService delivery = new DeliveryService(
                 policy,
                 new MemoryMailQueueFactory(new RawMailQueueItemDecoratorFactory()),
-                new NoopMetricFactory(),
+                new RecordingMetricFactory(),
                 sinks,
                 clock);
         ApplyTransportRules mailet =
-                new ApplyTransportRules(policy, delivery, repositories, new NoopMetricFactory(), sinks, clock);
+                new ApplyTransportRules(policy, delivery, repositories, new RecordingMetricFactory(), sinks, clock);
         FakeMailetConfig.Builder config = FakeMailetConfig.builder()
                 .mailetName("ApplyTransportRules")
-                .mailetContext(context)
+                .mailetContext(in)
                 .setProperty("heloName", "mx.contoso.test");
         for (int i = 0; i < parameters.length; i += 2) {
             config.setProperty(parameters[i], parameters[i + 1]);
@@ -239,7 +256,8 @@ class ApplyTransportRulesTest {
         MailImpl back = mail("joe@contoso.test", "X-MS-Exchange-Organization-SCL: 5\r\n" + CONTENT, TWO);
         copy.getAttributes().values().forEach(back::setAttribute);
         new HeaderFirewall(policy, new MailFlowEvents()).service(back);
-        assertThat(back.getMessage().getHeader("X-MS-Exchange-Organization-SCL")).containsExactly("5");
+        assertThat(back.getMessage().getHeader("X-MS-Exchange-Organization-SCL"))
+                .containsExactly("5");
         mailet.service(back);
         assertThat(back.getState()).isEqualTo("root");
         assertThat(context.getSentMails()).hasSize(1);
@@ -270,12 +288,10 @@ class ApplyTransportRulesTest {
         mailet.service(again);
 
         assertThat(again.getState()).isEqualTo(Mail.GHOST);
-        assertThat(repositories.stored)
-                .hasSize(1)
-                .allSatisfy((url, kept) -> {
-                    assertThat(url).isEqualTo(MailRepositoryUrl.from("file://var/mail/held/"));
-                    assertThat(kept).hasSize(1);
-                });
+        assertThat(repositories.stored).hasSize(1).allSatisfy((url, kept) -> {
+            assertThat(url).isEqualTo(MailRepositoryUrl.from("file://var/mail/held/"));
+            assertThat(kept).hasSize(1);
+        });
     }
 
     @Test
@@ -291,12 +307,11 @@ class ApplyTransportRulesTest {
             SentMail waiting = context.getSentMails().get(attempt - 1);
             assertThat(waiting.getRecipients()).hasSize(2);
             waits.add(Duration.ofMillis(((MailFlowEvent.RulesDeferred) events.get(events.size() - 1))
-                    .nextAttempt()
-                    .toEpochMilli() - clock.now.toEpochMilli()));
+                            .nextAttempt()
+                            .toEpochMilli()
+                    - clock.now.toEpochMilli()));
         }
-        assertThat(waits)
-                .extracting(Duration::toMinutes)
-                .containsExactly(1L, 5L, 15L, 30L, 60L, 60L);
+        assertThat(waits).extracting(Duration::toMinutes).containsExactly(1L, 5L, 15L, 30L, 60L, 60L);
 
         clock.now = clock.now.plus(Duration.ofDays(2));
         context.resetSentMails();
@@ -312,8 +327,7 @@ class ApplyTransportRulesTest {
 
     @Test
     void spoolThatTakesNothingShouldLeaveTheRestToTheErrorProcessor() throws Exception {
-        context = new BrokenSpool();
-        ApplyTransportRules mailet = mailet();
+        ApplyTransportRules mailet = mailet(brokenSpool());
         MailImpl mail = mail("joe@contoso.test", CONTENT, ONE, TWO);
 
         mailet.service(mail);
@@ -324,20 +338,16 @@ class ApplyTransportRulesTest {
     }
 
     /** A context whose spool is out of order. */
-    private static final class BrokenSpool extends FakeMailContext {
-        BrokenSpool() {
-            super(org.slf4j.LoggerFactory.getLogger("spool"), Optional.empty());
-        }
-
-        @Override
-        public void sendMail(Mail mail, String state) throws MessagingException {
-            throw new MessagingException("the queue is closed");
-        }
-
-        @Override
-        public void sendMail(Mail mail, String state, long delay, TimeUnit unit) throws MessagingException {
-            throw new MessagingException("the queue is closed");
-        }
+    private static MailetContext brokenSpool() {
+        return (MailetContext) Proxy.newProxyInstance(
+                MailetContext.class.getClassLoader(),
+                new Class<?>[] {MailetContext.class},
+                (proxy, method, arguments) -> {
+                    if (method.getName().equals("sendMail")) {
+                        throw new MessagingException("the queue is closed");
+                    }
+                    return method.invoke(FakeMailContext.defaultContext(), arguments);
+                });
     }
 
     @Test

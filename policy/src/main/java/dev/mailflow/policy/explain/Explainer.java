@@ -135,6 +135,8 @@ public final class Explainer {
         DryRules rules = new DryRules(policy, message, rewriting, marks, facts, origin, now);
         List<Explanation.Recipient> recipients = message.recipients().stream()
                 .flatMap(recipient -> judge(message, rewriting, rules, recipient, mayRelay).stream())
+                // those whom rules add come last, so that programs find the others where they asked for them
+                .sorted(Comparator.comparing(fate -> !message.recipients().contains(fate.original())))
                 .toList();
         boolean leaves = recipients.stream()
                 .anyMatch(recipient -> recipient.action() == Action.RELAY
