@@ -6,7 +6,6 @@ import org.apache.james.mailrepository.jpa.JPAMailRepositoryUrlStore;
 import org.apache.james.rrt.api.AliasReverseResolver;
 import org.apache.james.rrt.api.CanSendFrom;
 import org.apache.james.rrt.api.RecipientRewriteTable;
-import org.apache.james.rrt.jpa.JPARecipientRewriteTable;
 import org.apache.james.rrt.lib.AliasReverseResolverImpl;
 import org.apache.james.rrt.lib.CanSendFromImpl;
 import org.apache.james.server.core.configuration.ConfigurationProvider;
@@ -25,8 +24,8 @@ public final class UserDatabaseModule extends AbstractModule {
     protected void configure() {
         bind(JPAUsersRepository.class).in(Scopes.SINGLETON);
         bind(UsersRepository.class).to(JPAUsersRepository.class);
-        bind(JPARecipientRewriteTable.class).in(Scopes.SINGLETON);
-        bind(RecipientRewriteTable.class).to(JPARecipientRewriteTable.class);
+        bind(RememberedRewriteTable.class).in(Scopes.SINGLETON);
+        bind(RecipientRewriteTable.class).to(RememberedRewriteTable.class);
         bind(AliasReverseResolver.class).to(AliasReverseResolverImpl.class).in(Scopes.SINGLETON);
         bind(CanSendFrom.class).to(CanSendFromImpl.class).in(Scopes.SINGLETON);
         bind(MailRepositoryUrlStore.class).to(JPAMailRepositoryUrlStore.class).in(Scopes.SINGLETON);
@@ -39,8 +38,8 @@ public final class UserDatabaseModule extends AbstractModule {
     }
 
     @ProvidesIntoSet
-    InitializationOperation rewriteTable(ConfigurationProvider configuration, JPARecipientRewriteTable table) {
-        return InitilizationOperationBuilder.forClass(JPARecipientRewriteTable.class)
+    InitializationOperation rewriteTable(ConfigurationProvider configuration, RememberedRewriteTable table) {
+        return InitilizationOperationBuilder.forClass(RememberedRewriteTable.class)
                 .init(() -> table.configure(configuration.getConfiguration("recipientrewritetable")));
     }
 }

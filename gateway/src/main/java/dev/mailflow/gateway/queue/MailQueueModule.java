@@ -1,21 +1,16 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.gateway.queue;
 
-import javax.jms.ConnectionFactory;
-
 import org.apache.james.core.healthcheck.HealthCheck;
-import org.apache.james.queue.activemq.ActiveMQHealthCheck;
 import org.apache.james.queue.api.MailQueue;
 import org.apache.james.queue.api.MailQueueFactory;
 import org.apache.james.queue.api.ManageableMailQueue;
 
 import com.google.inject.AbstractModule;
-import com.google.inject.Provides;
-import com.google.inject.Singleton;
 import com.google.inject.TypeLiteral;
 import com.google.inject.multibindings.Multibinder;
 
-/** Mail queues in the embedded broker, under every type James asks for. */
+/** The durable mail queues, under every type James asks for. */
 public final class MailQueueModule extends AbstractModule {
     @Override
     protected void configure() {
@@ -24,12 +19,6 @@ public final class MailQueueModule extends AbstractModule {
         bind(new TypeLiteral<MailQueueFactory<? extends ManageableMailQueue>>() {})
                 .to(DurableMailQueueFactory.class);
         bind(new TypeLiteral<MailQueueFactory<ManageableMailQueue>>() {}).to(DurableMailQueueFactory.class);
-        Multibinder.newSetBinder(binder(), HealthCheck.class).addBinding().to(ActiveMQHealthCheck.class);
-    }
-
-    @Provides
-    @Singleton
-    ConnectionFactory connections(EmbeddedBroker broker) {
-        return broker.connectionFactory();
+        Multibinder.newSetBinder(binder(), HealthCheck.class).addBinding().to(QueueHealthCheck.class);
     }
 }

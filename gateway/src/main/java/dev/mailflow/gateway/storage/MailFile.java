@@ -26,10 +26,6 @@ import org.apache.james.server.core.MimeMessageSource;
 import org.apache.james.server.core.MimeMessageWrapper;
 import org.apache.mailet.Mail;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
-
 /**
  * A mail in a file: a line of JSON with the envelope, then the message as it is. A write is on disk when it returns,
  * whole or not at all: it happens beside its place, is forced and renamed, and the directory is forced too.
@@ -39,8 +35,6 @@ import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 public record MailFile(Path path) {
     private static final String UNFINISHED = ".tmp";
     private static final int MAX_ENVELOPE_BYTES = 64 * 1024 * 1024;
-    private static final ObjectMapper JSON =
-            JsonMapper.builder().addModule(new Jdk8Module()).build();
 
     /** Creates a directory for mail files if it is missing, and removes what a crash left half written in it. */
     public static void prepare(Path directory) throws IOException {
@@ -70,7 +64,7 @@ public record MailFile(Path path) {
     private static void writeTo(Path file, Mail mail) throws IOException, MessagingException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
             OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel));
-            out.write(JSON.writeValueAsBytes(StoredMail.of(mail)));
+            out.write(StoredMail.of(mail).toJson());
             out.write('\n');
             MimeMessage message = mail.getMessage();
             if (message != null) {
@@ -92,7 +86,7 @@ public record MailFile(Path path) {
      */
     public Mail read() throws IOException, MessagingException {
         try (InputStream in = new BufferedInputStream(Files.newInputStream(path))) {
-            MailImpl mail = JSON.readValue(envelope(in), StoredMail.class).toMail();
+            MailImpl mail = StoredMail.fromJson(envelope(in)).toMail();
             mail.setMessageNoCopy(new MimeMessageWrapper(new Content(this)));
             return mail;
         }

@@ -24,6 +24,9 @@ import org.apache.mailet.PerRecipientHeaders.Header;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonInclude.Include;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 
 /**
  * Everything of a mail but its content: the first line of a {@link MailFile}. Attributes that James cannot write as JSON are
@@ -34,7 +37,7 @@ import com.fasterxml.jackson.databind.JsonNode;
  * @param headers header lines added for one recipient only, by that recipient
  */
 @JsonInclude(Include.NON_EMPTY)
-record StoredMail(
+public record StoredMail(
         String name,
         String sender,
         List<String> recipients,
@@ -46,16 +49,22 @@ record StoredMail(
         Map<String, JsonNode> attributes,
         Map<String, List<String>> headers) {
 
-    StoredMail {
+    /** Names the processing that a mail is in; means nothing afterwards, and so is not stored. */
+    public static final AttributeName DELIVERY = AttributeName.of("mailflow.queue.delivery");
+
+    private static final ObjectMapper JSON =
+            JsonMapper.builder().addModule(new Jdk8Module()).build();
+
+    public StoredMail {
         sender = sender == null ? "" : sender;
         recipients = recipients == null ? List.of() : List.copyOf(recipients);
         attributes = attributes == null ? Map.of() : attributes;
         headers = headers == null ? Map.of() : headers;
     }
 
-    static StoredMail of(Mail mail) {
+    public static StoredMail of(Mail mail) {
         Map<String, JsonNode> attributes = new LinkedHashMap<>();
-        mail.attributes().forEach(attribute -> attribute
+        mail.attributes().filter(attribute -> !attribute.getName().equals(DELIVERY)).forEach(attribute -> attribute
                 .getValue()
                 .toJson()
                 .ifPresent(json -> attributes.put(attribute.getName().asString(), json)));
@@ -77,8 +86,18 @@ record StoredMail(
                 headers);
     }
 
+    /** One line. */
+    public byte[] toJson() throws IOException {
+        return JSON.writeValueAsBytes(this);
+    }
+
+    /** What {@link #toJson} wrote. */
+    public static StoredMail fromJson(byte[] json) throws IOException {
+        return JSON.readValue(json, StoredMail.class);
+    }
+
     /** The mail without its content. */
-    MailImpl toMail() throws IOException, AddressException {
+    public MailImpl toMail() throws IOException, AddressException {
         MailImpl.Builder builder = MailImpl.builder()
                 .name(name)
                 .sender(sender.isEmpty() ? MaybeSender.nullSender() : MaybeSender.of(new MailAddress(sender)))

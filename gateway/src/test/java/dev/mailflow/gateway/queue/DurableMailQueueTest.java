@@ -2,10 +2,11 @@
 package dev.mailflow.gateway.queue;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
-import java.io.File;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -17,24 +18,21 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.Stream;
 
-import org.apache.james.filesystem.api.JamesDirectoriesProvider;
-import org.apache.james.metrics.api.NoopGaugeRegistry;
-import org.apache.james.metrics.tests.RecordingMetricFactory;
 import org.apache.james.queue.api.MailQueue;
 import org.apache.james.queue.api.MailQueue.MailQueueItem;
 import org.apache.james.queue.api.MailQueue.MailQueueItem.CompletionStatus;
 import org.apache.james.queue.api.MailQueueFactory;
 import org.apache.james.queue.api.MailQueueName;
 import org.apache.james.queue.api.ManageableMailQueue;
-import org.apache.james.queue.api.RawMailQueueItemDecoratorFactory;
-import org.apache.james.server.core.filesystem.FileSystemImpl;
 import org.apache.mailet.Mail;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+import dev.mailflow.gateway.GatewayStartException;
 import dev.mailflow.gateway.storage.SampleMail;
 import reactor.core.publisher.Flux;
 
@@ -45,28 +43,18 @@ class DurableMailQueueTest {
     Path directory;
 
     private final AdjustableClock clock = new AdjustableClock(Instant.parse("2026-11-23T12:00:00Z"), ZoneOffset.UTC);
-    private EmbeddedBroker broker;
     private DurableMailQueueFactory factory;
     private ManageableMailQueue queue;
 
     @BeforeEach
     void open() throws Exception {
-        FileSystemImpl fileSystem = new FileSystemImpl(new OneDirectory(directory.toFile()));
-        broker = new EmbeddedBroker(fileSystem);
-        factory = new DurableMailQueueFactory(
-                broker,
-                fileSystem,
-                clock,
-                new RawMailQueueItemDecoratorFactory(),
-                new RecordingMetricFactory(),
-                new NoopGaugeRegistry());
+        factory = new QueueDirectory(directory).open(clock);
         queue = factory.createQueue(MailQueueName.of("test"), MailQueueFactory.prefetchCount(1));
     }
 
     @AfterEach
     void close() throws Exception {
         factory.destroy();
-        broker.close();
     }
 
     private void reopen() throws Exception {
@@ -248,26 +236,160 @@ class DurableMailQueueTest {
         assertThat(queue.getSize()).isZero();
     }
 
-    /** All of James's directories in one. */
-    private record OneDirectory(File root) implements JamesDirectoriesProvider {
-        @Override
-        public String getAbsoluteDirectory() {
-            return "/";
-        }
+    // ---- mail that is queued while another one is processed -------------------------------------------------------
 
-        @Override
-        public String getConfDirectory() {
-            return root + "/";
-        }
+    private ManageableMailQueue other() {
+        return factory.createQueue(MailQueueName.of("other"), MailQueueFactory.prefetchCount(1));
+    }
 
-        @Override
-        public String getVarDirectory() {
-            return root + "/";
-        }
+    @Test
+    void copyShouldBeQueuedInTheMomentItsMailIsDone() throws Exception {
+        queue.enQueue(SampleMail.named("m1"));
+        MailQueueItem item = take();
 
-        @Override
-        public String getRootDirectory() {
-            return root.toString();
+        other().enQueue(item.getMail());
+        assertThat(other().getSize()).isZero();
+        item.done(CompletionStatus.SUCCESS);
+
+        assertThat(queue.getSize()).isZero();
+        assertThat(other().getSize()).isEqualTo(1);
+    }
+
+    @Test
+    void copyShouldBeForgottenWhenItsMailGoesBack() throws Exception {
+        queue.enQueue(SampleMail.named("m1"));
+        MailQueueItem item = take();
+
+        other().enQueue(item.getMail());
+        item.done(CompletionStatus.RETRY);
+
+        assertThat(queue.getSize()).isEqualTo(1);
+        assertThat(other().getSize()).isZero();
+    }
+
+    @Test
+    void copyShouldBeForgottenWithACrashBeforeItsMailIsDone() throws Exception {
+        queue.enQueue(SampleMail.named("m1"));
+        other().enQueue(take().getMail());
+
+        reopen();
+
+        assertThat(queue.getSize()).isEqualTo(1);
+        assertThat(other().getSize()).isZero();
+    }
+
+    @Test
+    void copyThatWasKeptShouldBeQueuedAtOnceWhenItsMailIsDone() throws Exception {
+        queue.enQueue(SampleMail.named("m1"));
+        MailQueueItem item = take();
+        Mail kept = item.getMail().duplicate();
+        item.done(CompletionStatus.SUCCESS);
+
+        other().enQueue(kept);
+
+        assertThat(other().getSize()).isEqualTo(1);
+    }
+
+    @Test
+    void copyShouldShareTheContentAndOutliveItsMail() throws Exception {
+        queue.enQueue(SampleMail.named("m1"));
+        MailQueueItem item = take();
+        other().enQueue(item.getMail());
+        item.done(CompletionStatus.SUCCESS);
+
+        reopen();
+        Mail copy = Flux.from(other().deQueue()).blockFirst(PATIENCE).getMail();
+
+        assertThat(SampleMail.bytes(copy)).isEqualTo(SampleMail.CONTENT.getBytes(StandardCharsets.ISO_8859_1));
+    }
+
+    @Test
+    void changedCopyShouldHaveItsOwnContent() throws Exception {
+        queue.enQueue(SampleMail.named("m1"));
+        MailQueueItem item = take();
+        item.getMail().getMessage().addHeader("X-New", "yes");
+        other().enQueue(item.getMail());
+        item.done(CompletionStatus.SUCCESS);
+
+        Mail copy = Flux.from(other().deQueue()).blockFirst(PATIENCE).getMail();
+
+        assertThat(copy.getMessage().getHeader("X-New")).containsExactly("yes");
+    }
+
+    // ---- the disk ---------------------------------------------------------------------------------------------------
+
+    @Test
+    void largeContentShouldBeAFileThatGoesWithItsLastMail() throws Exception {
+        Mail large = SampleMail.withBody("large", "0123456789\r\n".repeat(100_000));
+        byte[] sent = SampleMail.bytes(large);
+        queue.enQueue(large);
+        assertThat(contentFiles()).hasSize(1);
+
+        reopen();
+        MailQueueItem item = take();
+        assertThat(SampleMail.bytes(item.getMail())).isEqualTo(sent);
+        other().enQueue(item.getMail());
+        item.done(CompletionStatus.SUCCESS);
+        assertThat(contentFiles()).hasSize(1);
+        other().clear();
+
+        assertThat(contentFiles()).isEmpty();
+    }
+
+    private List<Path> contentFiles() throws Exception {
+        try (Stream<Path> files = Files.list(new QueueDirectory(directory).queue().resolve("content"))) {
+            return files.toList();
         }
+    }
+
+    @Test
+    void contentFileWithoutAMailShouldGoAtTheNextStart() throws Exception {
+        Path left = new QueueDirectory(directory).queue().resolve("content/4711");
+        Files.writeString(left, "a crash came before its mail was queued");
+
+        reopen();
+
+        assertThat(left).doesNotExist();
+    }
+
+    @Test
+    void damagedMailShouldBeSetAsideAndTheOthersDelivered() throws Exception {
+        queue.enQueue(SampleMail.named("damaged"));
+        queue.enQueue(SampleMail.named("sound"));
+        Path journal = new QueueDirectory(directory).queue().resolve("journal-000000000001.log");
+        String text = Files.readString(journal, StandardCharsets.ISO_8859_1);
+        Files.writeString(
+                journal, text.replace("\"name\":\"damaged\"", "\"nane\":\"damaged\""), StandardCharsets.ISO_8859_1);
+
+        assertThat(take().getMail().getName()).isEqualTo("sound");
+
+        assertThat(queue.getSize()).isEqualTo(1);
+        try (Stream<Path> kept =
+                Files.list(new QueueDirectory(directory).queue().resolve("unreadable"))) {
+            assertThat(kept.map(file -> file.getFileName().toString()))
+                    .anySatisfy(name -> assertThat(name).endsWith(".eml"))
+                    .anySatisfy(name -> assertThat(name).endsWith(".envelope"));
+        }
+    }
+
+    @Test
+    void queueThatHoldsMailShouldBeListedAfterARestart() throws Exception {
+        other().enQueue(SampleMail.named("m1"));
+
+        reopen();
+
+        assertThat(factory.listCreatedMailQueues()).contains(MailQueueName.of("other"));
+    }
+
+    @Test
+    void earlierQueuesShouldKeepTheGatewayFromStarting() throws Exception {
+        QueueDirectory earlier = new QueueDirectory(directory.resolve("earlier"));
+        Files.createDirectories(earlier.queue());
+        Files.writeString(earlier.queue().resolve("db-1.log"), "KahaDB");
+
+        assertThatThrownBy(() -> earlier.open(clock))
+                .isInstanceOf(GatewayStartException.class)
+                .hasMessageContaining("earlier version")
+                .hasMessageContaining(earlier.queue().toString());
     }
 }

@@ -26,9 +26,18 @@ public final class SampleMail {
     private SampleMail() {}
 
     public static Mail named(String name) throws Exception {
+        return of(name, CONTENT);
+    }
+
+    /** With another body. */
+    public static Mail withBody(String name, String body) throws Exception {
+        return of(name, "Subject: large\r\n\r\n" + body);
+    }
+
+    private static Mail of(String name, String content) throws Exception {
         MimeMessage message = new MimeMessage(
                 Session.getInstance(new Properties()),
-                new ByteArrayInputStream(CONTENT.getBytes(StandardCharsets.ISO_8859_1)));
+                new ByteArrayInputStream(content.getBytes(StandardCharsets.ISO_8859_1)));
         return MailImpl.builder()
                 .name(name)
                 .sender("ann@example.net")

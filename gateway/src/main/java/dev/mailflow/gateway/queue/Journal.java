@@ -1,0 +1,393 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.gateway.queue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.zip.CRC32C;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * An append-only log of records in files of bounded size, with group commit. Its one promise: when the future of an
+ * {@link #append} completes, the record survives the death of the process and of the machine, whole; when it fails, the
+ * record may be there or not, and never in part.
+ *
+ * <p>One thread writes. It takes every record that waits, writes them together and forces the file once; records that
+ * arrive meanwhile wait for the next turn. So twenty senders cost little more than one, and the order of records is the
+ * order in which their effects are {@link Effect#applied}, by that same thread. Between two turns it lets the {@link
+ * Owner} move old live records to the end, so that the oldest file can be deleted. Files are deleted from the oldest on,
+ * never in the middle: a record that cancels another one is always younger, and so outlives it.
+ *
+ * <p>A record is framed by a mark, its length and a CRC-32C. What a crash left of an unfinished write at the end of the
+ * last file is cut off at the next start. Damage anywhere else is copied aside, reported and skipped, and reading goes on
+ * at the next whole record.
+ *
+ * <p>If the disk is full, what does not fit fails and everything before stands. If the disk fails a force, nobody knows
+ * what it holds: the journal takes nothing more until it is opened again.
+ */
+final class Journal implements AutoCloseable {
+    private static final Logger LOGGER = LoggerFactory.getLogger(Journal.class);
+
+    /** Of mark, length and checksum. */
+    static final int FRAME = 12;
+
+    static final String DAMAGED = "damaged";
+
+    private static final int MARK = 0x4d46_4a31;
+    private static final long SEGMENT_BYTES = 64L * 1024 * 1024;
+    private static final int MOST_TOGETHER = 500;
+    private static final long MOST_BYTES_TOGETHER = 8L * 1024 * 1024;
+    private static final String CLOSED = "the queue is closed";
+    /** Says that there may be something to do besides writing. */
+    private static final Write WAKE_UP =
+            new Write(new Record(new byte[0], (segment, offset) -> {}), new CompletableFuture<>());
+
+    private final Path directory;
+    private final Owner owner;
+    private final Deque<Segment> segments = new ArrayDeque<>();
+    private final BlockingQueue<Write> waiting = new LinkedBlockingQueue<>();
+    private final Thread writer = new Thread(this::run, "queue-journal");
+
+    private volatile Optional<String> failure = Optional.empty();
+    private volatile boolean closed;
+
+    /** What follows from a record once it is on disk; runs on the journal's thread, in the order of records. */
+    interface Effect {
+        /** @param offset of the record's first byte in the file */
+        void applied(Segment segment, long offset);
+    }
+
+    /** Whose records these are. */
+    interface Owner {
+        /** Called in order for every record found when the journal is opened. */
+        void replay(byte[] content, Segment segment, long offset);
+
+        /** Whether nothing in this file is needed any more. */
+        boolean isDead(Segment segment);
+
+        /**
+         * Records to write again because they are live and in the oldest file, which takes too much room; empty when
+         * there is nothing to move.
+         *
+         * @param bytes of all files together
+         */
+        Optional<Record> moveFrom(Segment oldest, long bytes);
+    }
+
+    /**
+     * To be written.
+     *
+     * @param effect of it
+     */
+    record Record(byte[] content, Effect effect) {}
+
+    private record Write(Record content, CompletableFuture<Void> done) {}
+
+    private Journal(Path directory, Owner owner) {
+        this.directory = directory;
+        this.owner = owner;
+    }
+
+    /**
+     * Reads everything in the directory, and is ready to append.
+     *
+     * @throws IOException when a file cannot be read at all
+     */
+    static Journal open(Path directory, Owner owner) throws IOException {
+        Files.createDirectories(directory);
+        Journal journal = new Journal(directory, owner);
+        TreeMap<Long, Path> files = new TreeMap<>();
+        try (DirectoryStream<Path> found = Files.newDirectoryStream(directory)) {
+            for (Path file : found) {
+                Segment.numberOf(file).ifPresent(number -> files.put(number, file));
+            }
+        }
+        try {
+            for (long number : files.keySet()) {
+                journal.replay(Segment.open(directory, number), number == files.lastKey());
+            }
+            journal.addSegment(files.isEmpty() ? 1 : files.lastKey() + 1);
+        } catch (IOException | RuntimeException e) {
+            journal.closeFiles();
+            throw e;
+        }
+        journal.writer.setDaemon(true);
+        return journal;
+    }
+
+    /** Begins to write; before, what {@link #open} read can be looked at in peace. */
+    void start() {
+        writer.start();
+    }
+
+    private void replay(Segment segment, boolean last) throws IOException {
+        segments.add(segment);
+        byte[] file = Files.readAllBytes(segment.path());
+        ByteBuffer bytes = ByteBuffer.wrap(file);
+        int position = 0;
+        while (position < file.length) {
+            if (isWhole(bytes, position)) {
+                int length = bytes.getInt(position + Integer.BYTES);
+                byte[] content = new byte[length];
+                bytes.get(position + FRAME, content);
+                owner.replay(content, segment, position + (long) FRAME);
+                position += FRAME + length;
+            } else {
+                int next = nextWhole(bytes, position);
+                if (next == file.length && last) {
+                    LOGGER.info(
+                            "event=queue-journal-cut file={} bytes={} reason=\"the last write did not end, and was not"
+                                    + " acknowledged\"",
+                            segment.path(),
+                            file.length - position);
+                    segment.truncate(position);
+                    return;
+                }
+                keepDamaged(segment, file, position, next);
+                position = next;
+            }
+        }
+    }
+
+    private static boolean isWhole(ByteBuffer bytes, int position) {
+        if (bytes.limit() - position < FRAME || bytes.getInt(position) != MARK) {
+            return false;
+        }
+        int length = bytes.getInt(position + Integer.BYTES);
+        return length >= 0
+                && length <= bytes.limit() - position - FRAME
+                && checksum(bytes.array(), position + FRAME, length) == bytes.getInt(position + 2 * Integer.BYTES);
+    }
+
+    /** The place of the next whole record, or the end. */
+    private static int nextWhole(ByteBuffer bytes, int damage) {
+        int position = damage + 1;
+        while (position < bytes.limit() && !isWhole(bytes, position)) {
+            position++;
+        }
+        return position;
+    }
+
+    private void keepDamaged(Segment segment, byte[] file, int from, int to) throws IOException {
+        Path kept = Files.createDirectories(directory.resolve(DAMAGED))
+                .resolve(segment.path().getFileName() + "-" + from);
+        Files.write(kept, java.util.Arrays.copyOfRange(file, from, to));
+        LOGGER.error(
+                "event=queue-journal-damaged file={} from={} to={} kept={} effect=\"mail in these bytes is not"
+                        + " delivered, all other mail is\"",
+                segment.path(),
+                from,
+                to,
+                kept);
+    }
+
+    private static int checksum(byte[] bytes, int offset, int length) {
+        CRC32C crc = new CRC32C();
+        crc.update(bytes, offset, length);
+        return (int) crc.getValue();
+    }
+
+    /** The checksum of the bytes, as in a frame. */
+    static int checksum(byte[] bytes) {
+        return checksum(bytes, 0, bytes.length);
+    }
+
+    /** Writes the record in its turn. */
+    CompletableFuture<Void> append(Record content) {
+        CompletableFuture<Void> done = new CompletableFuture<>();
+        synchronized (waiting) {
+            if (closed) {
+                done.completeExceptionally(new IOException(CLOSED));
+            } else {
+                waiting.add(new Write(content, done));
+            }
+        }
+        return done;
+    }
+
+    /** Why it takes nothing any more; empty while all is well. */
+    Optional<String> failure() {
+        return failure;
+    }
+
+    private void run() {
+        List<Write> turn = new ArrayList<>();
+        try {
+            while (!closed || !waiting.isEmpty()) {
+                turn.clear();
+                turn.add(waiting.take());
+                waiting.drainTo(turn, MOST_TOGETHER - 1);
+                turn.removeIf(write -> write == WAKE_UP);
+                writeAll(turn);
+                reclaim();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (RuntimeException | Error e) {
+            fail("an error of the gateway: " + e, e);
+            turn.forEach(write -> write.done().completeExceptionally(new IOException("The journal broke", e)));
+            throw e;
+        }
+    }
+
+    private void refuseWaiting() {
+        for (Write write = waiting.poll(); write != null; write = waiting.poll()) {
+            write.done().completeExceptionally(new IOException(CLOSED));
+        }
+    }
+
+    /** In groups that fit into memory and into a file. */
+    private void writeAll(List<Write> writes) {
+        int from = 0;
+        while (from < writes.size()) {
+            int to = from;
+            long bytes = 0;
+            while (to < writes.size() && (to == from || bytes < MOST_BYTES_TOGETHER)) {
+                bytes += FRAME + writes.get(to).content().content().length;
+                to++;
+            }
+            write(writes.subList(from, to));
+            from = to;
+        }
+    }
+
+    private void write(List<Write> group) {
+        if (failure.isPresent()) {
+            group.forEach(write -> write.done().completeExceptionally(new IOException(failure.get())));
+            return;
+        }
+        Segment segment;
+        long offset;
+        try {
+            segment = current();
+            offset = segment.end();
+            segment.append(frames(group));
+        } catch (IOException e) {
+            LOGGER.error("event=queue-write-failed directory={} records={}", directory, group.size(), e);
+            group.forEach(write -> write.done().completeExceptionally(e));
+            return;
+        }
+        try {
+            segment.force();
+        } catch (IOException e) {
+            fail("the disk did not keep what was written: " + e.getMessage(), e);
+            group.forEach(write -> write.done().completeExceptionally(e));
+            return;
+        }
+        for (Write write : group) {
+            write.content().effect().applied(segment, offset + FRAME);
+            offset += FRAME + write.content().content().length;
+        }
+        // not one by one: whoever is woken wants a processor, and there may be two
+        group.forEach(write -> write.done().complete(null));
+    }
+
+    private static ByteBuffer[] frames(List<Write> group) {
+        ByteBuffer[] frames = new ByteBuffer[2 * group.size()];
+        for (int i = 0; i < group.size(); i++) {
+            byte[] content = group.get(i).content().content();
+            frames[2 * i] = ByteBuffer.allocate(FRAME)
+                    .putInt(MARK)
+                    .putInt(content.length)
+                    .putInt(checksum(content))
+                    .flip();
+            frames[2 * i + 1] = ByteBuffer.wrap(content);
+        }
+        return frames;
+    }
+
+    private Segment current() throws IOException {
+        Segment last = segments.getLast();
+        return last.end() < SEGMENT_BYTES ? last : addSegment(last.number() + 1);
+    }
+
+    private Segment addSegment(long number) throws IOException {
+        Segment added = Segment.open(directory, number);
+        forceDirectory(directory);
+        segments.add(added);
+        return added;
+    }
+
+    /** Makes what was created in a directory, renamed or deleted survive a loss of power. */
+    static void forceDirectory(Path directory) throws IOException {
+        try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+            channel.force(true);
+        }
+    }
+
+    private void reclaim() {
+        try {
+            deleteDead();
+            if (failure.isPresent() || segments.size() == 1) {
+                return;
+            }
+            long bytes = segments.stream().mapToLong(Segment::end).sum();
+            owner.moveFrom(segments.getFirst(), bytes).ifPresent(record -> {
+                write(List.of(new Write(record, new CompletableFuture<>())));
+                waiting.add(WAKE_UP);
+            });
+            deleteDead();
+        } catch (IOException e) {
+            LOGGER.warn("event=queue-room-not-reclaimed directory={}", directory, e);
+        }
+    }
+
+    private void deleteDead() throws IOException {
+        while (segments.size() > 1 && owner.isDead(segments.getFirst())) {
+            segments.removeFirst().delete();
+        }
+    }
+
+    private void fail(String reason, Throwable cause) {
+        failure = Optional.of("The mail queue takes and gives no mail until the gateway is started again: " + reason);
+        LOGGER.error(
+                "event=queue-failed directory={} reason=\"{}\" effect=\"no mail is taken or delivered until the gateway is"
+                        + " started again; none is lost\"",
+                directory,
+                reason,
+                cause);
+    }
+
+    /** Writes what waits, then closes the files. */
+    @Override
+    public void close() throws IOException {
+        synchronized (waiting) {
+            closed = true;
+            waiting.add(WAKE_UP);
+        }
+        boolean interrupted = false;
+        while (writer.isAlive()) {
+            try {
+                writer.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        refuseWaiting();
+        closeFiles();
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void closeFiles() throws IOException {
+        for (Segment segment : segments) {
+            segment.close();
+        }
+    }
+}

@@ -1,0 +1,149 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.gateway.queue;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class JournalTest {
+    private static final List<String> WRITTEN = IntStream.range(0, 12)
+            .mapToObj(i -> "record " + i + "-".repeat(i * 3))
+            .toList();
+
+    @TempDir
+    Path directory;
+
+    private byte[] file;
+
+    /** Keeps what it is told and needs all of it. */
+    private static final class Reader implements Journal.Owner {
+        private final List<String> found = new ArrayList<>();
+
+        @Override
+        public void replay(byte[] content, Segment segment, long offset) {
+            found.add(new String(content, StandardCharsets.UTF_8));
+        }
+
+        @Override
+        public boolean isDead(Segment segment) {
+            return false;
+        }
+
+        @Override
+        public Optional<Journal.Record> moveFrom(Segment oldest, long bytes) {
+            return Optional.empty();
+        }
+    }
+
+    @BeforeEach
+    void write() throws Exception {
+        try (Journal journal = Journal.open(directory, new Reader())) {
+            journal.start();
+            append(journal, WRITTEN);
+        }
+        file = Files.readAllBytes(segment(directory));
+    }
+
+    private static void append(Journal journal, List<String> records) throws Exception {
+        for (String record : records) {
+            CompletableFuture<Void> done = journal.append(
+                    new Journal.Record(record.getBytes(StandardCharsets.UTF_8), (segment, offset) -> {}));
+            done.get();
+        }
+    }
+
+    private static Path segment(Path directory) throws IOException {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.filter(file -> Segment.numberOf(file).equals(Optional.of(1L)))
+                    .findFirst()
+                    .orElseThrow();
+        }
+    }
+
+    private List<String> reopen(Path copy, byte[] content) throws Exception {
+        Files.createDirectories(copy);
+        Files.write(copy.resolve(segment(directory).getFileName()), content);
+        Reader reader = new Reader();
+        try (Journal journal = Journal.open(copy, reader)) {
+            journal.start();
+            append(journal, List.of("after"));
+        }
+        // what is written behind a mended end must be found too
+        Reader again = new Reader();
+        try (Journal journal = Journal.open(copy, again)) {
+            assertThat(journal.failure()).isEmpty();
+            assertThat(again.found).endsWith("after").hasSize(reader.found.size() + 1);
+        }
+        return reader.found;
+    }
+
+    @Test
+    void recordsShouldBeFoundInTheirOrder() throws Exception {
+        assertThat(reopen(directory.resolve("copy"), file)).isEqualTo(WRITTEN);
+    }
+
+    @Test
+    void anEndCutOffAnywhereShouldCostNothingButTheUnfinishedRecord() throws Exception {
+        for (int length = 0; length < file.length; length++) {
+            List<String> found =
+                    reopen(directory.resolve("cut-" + length), Arrays.copyOf(file, length));
+
+            int whole = 0;
+            int end = 0;
+            while (whole < WRITTEN.size()
+                    && end + Journal.FRAME + WRITTEN.get(whole).length() <= length) {
+                end += Journal.FRAME + WRITTEN.get(whole).length();
+                whole++;
+            }
+            assertThat(found).isEqualTo(WRITTEN.subList(0, whole));
+        }
+    }
+
+    @Test
+    void aDamagedByteAnywhereShouldCostNoOtherRecordAndBeKept() throws Exception {
+        int end = 0;
+        for (int damaged = 0; damaged < WRITTEN.size() - 1; damaged++) {
+            int start = end;
+            end += Journal.FRAME + WRITTEN.get(damaged).length();
+            for (int at = start; at < end; at += 5) {
+                byte[] changed = file.clone();
+                changed[at] ^= 0x55;
+                Path copy = directory.resolve("damaged-" + at);
+
+                List<String> found = reopen(copy, changed);
+
+                List<String> expected = new ArrayList<>(WRITTEN);
+                String lost = expected.remove(damaged);
+                assertThat(found).isEqualTo(expected);
+                try (Stream<Path> kept = Files.list(copy.resolve(Journal.DAMAGED))) {
+                    assertThat(kept).hasSize(1).allSatisfy(bytes -> assertThat(Files.size(bytes))
+                            .isEqualTo(Journal.FRAME + lost.length()));
+                }
+            }
+        }
+    }
+
+    @Test
+    void aClosedJournalShouldTakeNothing() throws Exception {
+        Journal journal = Journal.open(directory, new Reader());
+        journal.start();
+        journal.close();
+
+        assertThat(journal.append(new Journal.Record(new byte[1], (segment, offset) -> {})))
+                .isCompletedExceptionally();
+    }
+}
