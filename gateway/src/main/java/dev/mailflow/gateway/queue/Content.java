@@ -15,6 +15,7 @@ final class Content {
     int references;
     /** Its record in the journal; empty until that is written. */
     Optional<Extent> record = Optional.empty();
+
     boolean inFile;
 
     Content(long id) {

@@ -139,8 +139,7 @@ final class DurableMailQueue implements ManageableMailQueue {
 
     @Override
     public Publisher<MailQueueItem> deQueue() {
-        return Flux.from(
-                subscriber -> new Dequeuing(subscriber, index, this::next, dispatcher).start());
+        return Flux.from(subscriber -> new Dequeuing(subscriber, index, this::next, dispatcher).start());
     }
 
     /** What the streams ask for from now on never comes. */

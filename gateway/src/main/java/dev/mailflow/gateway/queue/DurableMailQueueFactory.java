@@ -48,10 +48,14 @@ public final class DurableMailQueueFactory implements MailQueueFactory<Manageabl
     private final GaugeRegistry gauges;
     private final Map<MailQueueName, DurableMailQueue> queues = new ConcurrentHashMap<>();
     private final Map<String, Delivery> deliveries = new ConcurrentHashMap<>();
-    private final ExecutorService dispatcher = Executors.newCachedThreadPool(
-            new ThreadFactoryBuilder().setNameFormat("queue-dispatch-%d").setDaemon(true).build());
-    private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(
-            new ThreadFactoryBuilder().setNameFormat("delayed-mails").setDaemon(true).build());
+    private final ExecutorService dispatcher = Executors.newCachedThreadPool(new ThreadFactoryBuilder()
+            .setNameFormat("queue-dispatch-%d")
+            .setDaemon(true)
+            .build());
+    private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(new ThreadFactoryBuilder()
+            .setNameFormat("delayed-mails")
+            .setDaemon(true)
+            .build());
 
     @Inject
     DurableMailQueueFactory(

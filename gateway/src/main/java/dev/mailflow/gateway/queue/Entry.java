@@ -12,6 +12,7 @@ final class Entry {
 
     /** Its record; empty until that is written. */
     Optional<Extent> record = Optional.empty();
+
     State state = State.UNWRITTEN;
     /** When it may be delivered, milliseconds of the epoch; past or 0: now. */
     long due;

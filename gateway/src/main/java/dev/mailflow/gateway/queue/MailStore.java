@@ -160,7 +160,8 @@ final class MailStore implements Journal.Owner, AutoCloseable {
                 .forEach(this::drop);
         try (DirectoryStream<Path> files = Files.newDirectoryStream(directory.resolve(CONTENT))) {
             for (Path file : files) {
-                if (contents.values().stream().noneMatch(content -> content.inFile && file(content).equals(file))) {
+                if (contents.values().stream()
+                        .noneMatch(content -> content.inFile && file(content).equals(file))) {
                     Files.delete(file);
                 }
             }
@@ -319,15 +320,17 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         return journal.failure()
                 .or(() -> hasRoom()
                         ? Optional.empty()
-                        : Optional.of(
-                                new NoRoomException(directory, directory.toFile().getUsableSpace()).getMessage()));
+                        : Optional.of(new NoRoomException(
+                                        directory, directory.toFile().getUsableSpace())
+                                .getMessage()));
     }
 
     private boolean hasRoom() {
         return directory.toFile().getUsableSpace() >= RESERVE_BYTES;
     }
 
-    // ---- writing ------------------------------------------------------------------------------------------------------
+    // ---- writing
+    // ------------------------------------------------------------------------------------------------------
 
     /**
      * Reads a mail to the end. What is returned must be committed or {@link #abandon}ed.
@@ -336,17 +339,16 @@ final class MailStore implements Journal.Owner, AutoCloseable {
      */
     Prepared prepare(Mail mail, QueueIndex queue, long due) throws IOException, MessagingException {
         byte[] envelope = StoredMail.of(mail).toJson();
-        int priority = AttributeUtils.getValueAndCastFromMail(
-                        mail, MailPrioritySupport.MAIL_PRIORITY, Integer.class)
-                .map(wanted -> Math.min(
-                        MailPrioritySupport.HIGH_PRIORITY, Math.max(MailPrioritySupport.LOW_PRIORITY, wanted)))
+        int priority = AttributeUtils.getValueAndCastFromMail(mail, MailPrioritySupport.MAIL_PRIORITY, Integer.class)
+                .map(wanted ->
+                        Math.min(MailPrioritySupport.HIGH_PRIORITY, Math.max(MailPrioritySupport.LOW_PRIORITY, wanted)))
                 .orElse(MailPrioritySupport.NORMAL_PRIORITY);
         Optional<Content> stored = unchangedContent(mail.getMessage());
         Content content = stored.orElseGet(this::newContent);
         try {
-            Optional<byte[]> bytes = stored.isPresent() ? Optional.empty() : Optional.of(read(mail.getMessage(), content));
-            return new Prepared(
-                    new Entry(lastId.incrementAndGet(), queue, content, priority, due), envelope, bytes);
+            Optional<byte[]> bytes =
+                    stored.isPresent() ? Optional.empty() : Optional.of(read(mail.getMessage(), content));
+            return new Prepared(new Entry(lastId.incrementAndGet(), queue, content, priority, due), envelope, bytes);
         } catch (IOException | MessagingException | RuntimeException e) {
             abandon(content);
             throw e;
@@ -441,7 +443,9 @@ final class MailStore implements Journal.Owner, AutoCloseable {
                     mail.entry().queue().add(mail.entry(), now);
                     changed.add(mail.entry().queue());
                 });
-                removed.stream().filter(entry -> entries.containsKey(entry.id())).forEach(this::forget);
+                removed.stream()
+                        .filter(entry -> entries.containsKey(entry.id()))
+                        .forEach(this::forget);
             }
             changed.forEach(QueueIndex::signal);
         }));
@@ -478,7 +482,8 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         void applied(Segment segment, long offset);
     }
 
-    // ---- reading ------------------------------------------------------------------------------------------------------
+    // ---- reading
+    // ------------------------------------------------------------------------------------------------------
 
     /** The mail, whose content is read when it is asked for. Empty when it is not in its queue any more. */
     Optional<MailImpl> mail(Entry entry) throws IOException, MessagingException {
@@ -577,7 +582,8 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         return place.segment().read(place.offset(), place.length());
     }
 
-    // ---- room -----------------------------------------------------------------------------------------------------------
+    // ---- room
+    // -----------------------------------------------------------------------------------------------------------
 
     @Override
     public synchronized boolean isDead(Segment segment) {
@@ -596,8 +602,12 @@ final class MailStore implements Journal.Owner, AutoCloseable {
                 moving = Optional.of(oldest);
                 contentsToMove.clear();
                 entriesToMove.clear();
-                contents.values().stream().filter(content -> isIn(oldest, content.record)).forEach(contentsToMove::add);
-                entries.values().stream().filter(entry -> isIn(oldest, entry.record)).forEach(entriesToMove::add);
+                contents.values().stream()
+                        .filter(content -> isIn(oldest, content.record))
+                        .forEach(contentsToMove::add);
+                entries.values().stream()
+                        .filter(entry -> isIn(oldest, entry.record))
+                        .forEach(entriesToMove::add);
             }
             try {
                 while (record.size() < MOVED_TOGETHER_BYTES && !contentsToMove.isEmpty()) {

@@ -115,8 +115,8 @@ sealed interface Operation {
                         case Writer.PUT_CONTENT -> new PutContent(
                                 in.getLong(), in.get() != 0, in.getLong(), bytes(in.getInt(), in, end));
                         case Writer.REMOVE_MAIL -> new RemoveMail(in.getLong());
-                        default -> throw new IllegalArgumentException(
-                                "found operation " + kind + ", expected 1 to 3: a newer version of the gateway wrote this");
+                        default -> throw new IllegalArgumentException("found operation " + kind
+                                + ", expected 1 to 3: a newer version of the gateway wrote this");
                     });
             in.position(end);
         }

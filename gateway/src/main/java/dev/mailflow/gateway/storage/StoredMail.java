@@ -64,10 +64,12 @@ public record StoredMail(
 
     public static StoredMail of(Mail mail) {
         Map<String, JsonNode> attributes = new LinkedHashMap<>();
-        mail.attributes().filter(attribute -> !attribute.getName().equals(DELIVERY)).forEach(attribute -> attribute
-                .getValue()
-                .toJson()
-                .ifPresent(json -> attributes.put(attribute.getName().asString(), json)));
+        mail.attributes()
+                .filter(attribute -> !attribute.getName().equals(DELIVERY))
+                .forEach(attribute -> attribute
+                        .getValue()
+                        .toJson()
+                        .ifPresent(json -> attributes.put(attribute.getName().asString(), json)));
         Map<String, List<String>> headers = new LinkedHashMap<>();
         mail.getPerRecipientSpecificHeaders()
                 .getHeadersByRecipient()

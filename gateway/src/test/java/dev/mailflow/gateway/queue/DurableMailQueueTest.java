@@ -337,7 +337,8 @@ class DurableMailQueueTest {
     }
 
     private List<Path> contentFiles() throws Exception {
-        try (Stream<Path> files = Files.list(new QueueDirectory(directory).queue().resolve("content"))) {
+        try (Stream<Path> files =
+                Files.list(new QueueDirectory(directory).queue().resolve("content"))) {
             return files.toList();
         }
     }

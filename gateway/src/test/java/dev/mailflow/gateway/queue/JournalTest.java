@@ -99,8 +99,7 @@ class JournalTest {
     @Test
     void anEndCutOffAnywhereShouldCostNothingButTheUnfinishedRecord() throws Exception {
         for (int length = 0; length < file.length; length++) {
-            List<String> found =
-                    reopen(directory.resolve("cut-" + length), Arrays.copyOf(file, length));
+            List<String> found = reopen(directory.resolve("cut-" + length), Arrays.copyOf(file, length));
 
             int whole = 0;
             int end = 0;
