@@ -48,7 +48,7 @@ public final class RelayBenchmark implements Callable<Integer> {
     @Option(
             names = "--systems",
             split = ",",
-            defaultValue = "gateway,james,postfix",
+            defaultValue = "gateway,james,postfix,postfix-reuse",
             paramLabel = "SYSTEM",
             description = "of gateway, james, postfix, postfix-reuse; ratios are those of the first to the others")
     private List<String> systems;

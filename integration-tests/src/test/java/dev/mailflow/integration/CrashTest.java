@@ -4,14 +4,15 @@ package dev.mailflow.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -21,6 +22,9 @@ import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 /** The gateway as a process of its own, killed and stopped with mail on its way. */
 class CrashTest {
     private static final int MESSAGES = 1_000;
+    /** Attempts of a connector that are under way at once: five for each of its 20 connections. */
+    private static final int IN_FLIGHT = 100;
+
     private static final Pattern SUBJECT = Pattern.compile("Subject: (\\S+)");
 
     @Test
@@ -30,10 +34,12 @@ class CrashTest {
             int port = ports.smtp();
             Path conf = configuration(directory, peer.port(), ports);
             Set<String> accepted = new TreeSet<>();
+            AtomicInteger arrivedBeforeTheKill = new AtomicInteger();
             try (ForkedProcess gateway = gateway(directory, conf)) {
                 awaitReady(gateway);
                 CompletableFuture<Void> killed = CompletableFuture.runAsync(() -> {
                     GatewayScenario.await().until(() -> peer.messages().size() >= MESSAGES / 4);
+                    arrivedBeforeTheKill.set(peer.messages().size());
                     try {
                         gateway.kill();
                     } catch (InterruptedException e) {
@@ -53,7 +59,17 @@ class CrashTest {
                         .containsAll(accepted));
                 assertThat(gateway.terminate(60)).as(gateway.output()).isEqualTo(143);
             }
+            assertOnlyThoseInFlightAreDoubled(peer, arrivedBeforeTheKill.get());
         }
+    }
+
+    /** A mail may come twice only if its first delivery was not yet written down. */
+    private static void assertOnlyThoseInFlightAreDoubled(ScriptedSmtpPeer peer, int arrivedBeforeTheKill) {
+        List<String> arrived = inOrder(peer);
+        List<String> settled = arrived.subList(0, Math.max(0, arrivedBeforeTheKill - IN_FLIGHT));
+        assertThat(settled).allSatisfy(subject -> assertThat(Collections.frequency(arrived, subject))
+                .as(subject)
+                .isEqualTo(1));
     }
 
     @Test
@@ -145,10 +161,14 @@ class CrashTest {
     }
 
     private static Set<String> subjects(ScriptedSmtpPeer peer) {
+        return new TreeSet<>(inOrder(peer));
+    }
+
+    private static List<String> inOrder(ScriptedSmtpPeer peer) {
         return peer.messages().stream()
                 .map(message -> SUBJECT.matcher(message.text()))
                 .filter(Matcher::find)
                 .map(matcher -> matcher.group(1))
-                .collect(Collectors.toCollection(TreeSet::new));
+                .toList();
     }
 }
