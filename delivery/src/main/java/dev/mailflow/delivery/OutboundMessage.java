@@ -17,6 +17,7 @@ import dev.mailflow.policy.envelope.RequestedTls;
  * @param envelopeId ENVID of RFC 3461, as received (xtext)
  * @param ret RET of RFC 3461
  * @param requestedTls what the message itself says of TLS
+ * @param organization a domain: whose mail it is, said with XOORG inside TLS to a next hop that offers it
  */
 public record OutboundMessage(
         String id,
@@ -25,7 +26,8 @@ public record OutboundMessage(
         MessageContent content,
         Optional<String> envelopeId,
         Optional<DsnReturn> ret,
-        RequestedTls requestedTls) {
+        RequestedTls requestedTls,
+        Optional<String> organization) {
 
     public OutboundMessage {
         recipients = List.copyOf(recipients);
@@ -38,6 +40,18 @@ public record OutboundMessage(
     public boolean requiresTlsOfNextHop() {
         // a report that nobody takes would be lost: for a null sender the option is passed on, not insisted on
         return requestedTls == RequestedTls.REQUIRED && sender.isPresent();
+    }
+
+    /** A message that names no organization. */
+    public OutboundMessage(
+            String id,
+            Optional<MailAddress> sender,
+            List<OutboundRecipient> recipients,
+            MessageContent content,
+            Optional<String> envelopeId,
+            Optional<DsnReturn> ret,
+            RequestedTls requestedTls) {
+        this(id, sender, recipients, content, envelopeId, ret, requestedTls, Optional.empty());
     }
 
     /** A message that asks for nothing in particular. */

@@ -2,17 +2,29 @@
 package dev.mailflow.integration;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.UnaryOperator;
 
+import org.apache.james.core.Username;
+import org.apache.james.mailbox.MailboxManager;
+import org.apache.james.mailbox.MailboxSession;
+import org.apache.james.mailbox.exception.MailboxException;
+import org.apache.james.mailbox.exception.MailboxNotFoundException;
+import org.apache.james.mailbox.model.FetchGroup;
+import org.apache.james.mailbox.model.MailboxPath;
+import org.apache.james.mailbox.model.MessageRange;
+import org.apache.james.mailbox.model.MessageResult;
 import org.apache.james.queue.api.MailQueue;
 import org.apache.james.queue.api.MailQueueFactory;
 import org.apache.james.queue.api.MailQueueName;
@@ -174,6 +186,28 @@ final class GatewayScenario implements AutoCloseable {
             throw new IllegalStateException(e);
         }
         return mails;
+    }
+
+    /** What was delivered to the inbox of one of the gateway's users, whole messages. */
+    List<String> mailbox(String user) {
+        MailboxManager mailboxes = gateway.instance(MailboxManager.class);
+        MailboxSession session = mailboxes.createSystemSession(Username.of(user));
+        List<String> messages = new ArrayList<>();
+        try {
+            Iterator<MessageResult> results = mailboxes
+                    .getMailbox(MailboxPath.inbox(session), session)
+                    .getMessages(MessageRange.all(), FetchGroup.FULL_CONTENT, session);
+            while (results.hasNext()) {
+                try (InputStream in = results.next().getFullContent().getInputStream()) {
+                    messages.add(new String(in.readAllBytes(), StandardCharsets.ISO_8859_1));
+                }
+            }
+        } catch (MailboxNotFoundException e) {
+            return List.of();
+        } catch (MailboxException | IOException e) {
+            throw new IllegalStateException(e);
+        }
+        return messages;
     }
 
     private static final Key<MailQueueFactory<? extends ManageableMailQueue>> QUEUES =

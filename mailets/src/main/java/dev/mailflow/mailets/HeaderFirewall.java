@@ -1,13 +1,17 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.mailets;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 import javax.mail.MessagingException;
 import javax.mail.internet.MimeMessage;
 
+import org.apache.mailet.Attribute;
 import org.apache.mailet.AttributeName;
 import org.apache.mailet.AttributeUtils;
+import org.apache.mailet.AttributeValue;
 import org.apache.mailet.Mail;
 import org.apache.mailet.base.GenericMailet;
 
@@ -15,6 +19,7 @@ import com.google.inject.Inject;
 
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
+import dev.mailflow.policy.connector.ConnectorType;
 import dev.mailflow.policy.connector.InternalHeaders;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.Route;
@@ -46,6 +51,9 @@ import dev.mailflow.policy.inbound.InboundFacts;
 public final class HeaderFirewall extends GenericMailet {
     private static final String PARAMETER = "parameter <%s> of mailet " + HeaderFirewall.class.getName();
 
+    /** The journal marks of mail that one of our own organization's servers handed in, a collection of strings. */
+    static final AttributeName JOURNAL_MARKS = AttributeName.of("mailflow.journalMarks");
+
     private final PolicyRepository policies;
     private final MailFlowEvents events;
     private Direction direction = Direction.INBOUND;
@@ -74,9 +82,8 @@ public final class HeaderFirewall extends GenericMailet {
         direction = switch (word) {
             case "inbound" -> Direction.INBOUND;
             case "outbound" -> Direction.OUTBOUND;
-            default ->
-                throw new MessagingException(
-                        PARAMETER.formatted("direction") + ": found '" + word + "', expected inbound or outbound");
+            default -> throw new MessagingException(
+                    PARAMETER.formatted("direction") + ": found '" + word + "', expected inbound or outbound");
         };
         connector = Optional.ofNullable(getInitParameter("connector")).map(String::trim);
         if (connector.isPresent()) {
@@ -100,6 +107,9 @@ public final class HeaderFirewall extends GenericMailet {
         }
         MimeMessage message = mail.getMessage();
         HeaderSection headers = RawHeaders.of(message);
+        if (direction == Direction.INBOUND) {
+            noteJournalMarks(mail, headers);
+        }
         InternalHeaderScreen.Screened screened =
                 switch (direction) {
                     case INBOUND -> InternalHeaderScreen.onArrival(headers, isTrusted(mail));
@@ -111,12 +121,34 @@ public final class HeaderFirewall extends GenericMailet {
         }
     }
 
+    private static void noteJournalMarks(Mail mail, HeaderSection headers) {
+        boolean ofOurs = facts(mail)
+                .flatMap(InboundFacts::connector)
+                .filter(connector -> connector.type() == ConnectorType.ORGANIZATION)
+                .isPresent();
+        List<AttributeValue<?>> marks = new ArrayList<>();
+        if (ofOurs) {
+            headers.fields().stream()
+                    .filter(field -> field.name().equalsIgnoreCase(JournalMarks.HEADER))
+                    .map(field ->
+                            field.raw().substring(field.raw().indexOf(':') + 1).strip())
+                    .forEach(value -> marks.add(AttributeValue.of(value)));
+        }
+        if (marks.isEmpty()) {
+            mail.removeAttribute(JOURNAL_MARKS);
+        } else {
+            mail.setAttribute(new Attribute(JOURNAL_MARKS, AttributeValue.of(marks)));
+        }
+    }
+
+    private static Optional<InboundFacts> facts(Mail mail) {
+        return InboundFacts.stampedOn(
+                AttributeUtils.getValueAndCastFromMail(mail, AttributeName.of(InboundFacts.ATTRIBUTE), String.class));
+    }
+
     /** Only facts that the SMTP hooks stamped can say so: without them nobody is trusted. */
     private static boolean isTrusted(Mail mail) {
-        return InboundFacts.stampedOn(AttributeUtils.getValueAndCastFromMail(
-                        mail, AttributeName.of(InboundFacts.ATTRIBUTE), String.class))
-                .filter(InboundFacts::internalHeadersPreserved)
-                .isPresent();
+        return facts(mail).filter(InboundFacts::internalHeadersPreserved).isPresent();
     }
 
     private InternalHeaders treatment(MailFlowPolicy policy) {

@@ -5,6 +5,7 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 import javax.mail.MessagingException;
 import javax.mail.internet.MimeMessage;
@@ -25,12 +26,14 @@ import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
 import dev.mailflow.policy.header.HeaderField;
 import dev.mailflow.policy.header.HeaderSection;
+import dev.mailflow.policy.header.InternalStatus;
 import dev.mailflow.policy.inbound.InboundFacts;
 
 /**
  * Writes the connection filter's verdict on the mail: header {@code X-Mailflow-Connection-Filter: CIP=…; IPV=…} in the
  * place of any that came with it, and, for allowed clients, attribute {@code mailflow.scl} = -1, so that the spam
- * processor can be skipped (mail-flow behaviour, section 2).
+ * processor can be skipped (mail-flow behaviour, section 2). What an internal peer said of the mail in
+ * {@code X-MS-Exchange-Organization-SCL} counts where the filter does not say otherwise.
  *
  * <pre>{@code
  * <mailet match="All" class="dev.mailflow.mailets.MarkConnectionVerdict">
@@ -90,9 +93,14 @@ public final class MarkConnectionVerdict extends GenericMailet {
             String scl = verdict == ConnectionVerdict.Kind.ALLOW ? "SCL:" + NEVER_SPAM + ";" : "";
             marks.add(HeaderField.of(FOREFRONT_HEADER, "CIP:" + facts.clientIp() + ";IPV:" + ipv + ";" + scl));
         }
+        OptionalInt stated = facts.internalHeadersPreserved()
+                ? InternalStatus.scl(RawHeaders.of(mail.getMessage()))
+                : OptionalInt.empty();
         mark(mail, marks);
         if (verdict == ConnectionVerdict.Kind.ALLOW) {
             mail.setAttribute(new Attribute(SCL, AttributeValue.of(NEVER_SPAM)));
+        } else if (stated.isPresent()) {
+            mail.setAttribute(new Attribute(SCL, AttributeValue.of(stated.getAsInt())));
         } else {
             mail.removeAttribute(SCL);
         }

@@ -10,8 +10,13 @@ import java.util.Optional;
 import javax.mail.MessagingException;
 import javax.mail.internet.MimeMessage;
 
+import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
 import org.apache.james.lifecycle.api.LifecycleUtil;
+import org.apache.mailet.Attribute;
+import org.apache.mailet.AttributeName;
+import org.apache.mailet.AttributeUtils;
+import org.apache.mailet.AttributeValue;
 import org.apache.mailet.Mail;
 import org.apache.mailet.base.GenericMailet;
 import org.slf4j.Logger;
@@ -30,7 +35,11 @@ import dev.mailflow.policy.connector.Route;
 import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
+import dev.mailflow.policy.header.HeaderSection;
 import dev.mailflow.policy.header.InternalHeaderScreen;
+import dev.mailflow.policy.header.InternalStatus;
+import dev.mailflow.policy.hybrid.HybridTopology;
+import dev.mailflow.policy.inbound.InboundFacts;
 import dev.mailflow.policy.inbound.RecipientAdmission;
 import dev.mailflow.policy.inbound.SmtpReply;
 import dev.mailflow.policy.rule.RuleMarks;
@@ -58,6 +67,7 @@ public final class RouteToConnector extends GenericMailet {
     private final DeliveryService delivery;
     private final MailFlowEvents events;
     private Optional<String> named = Optional.empty();
+    private String heloName = "localhost";
     private boolean started;
 
     @Inject
@@ -76,7 +86,7 @@ public final class RouteToConnector extends GenericMailet {
                 throw new MessagingException(route.reason());
             }
         }
-        String heloName = Optional.ofNullable(getInitParameter("heloName")).orElseGet(OwnHostName::get);
+        heloName = Optional.ofNullable(getInitParameter("heloName")).orElseGet(OwnHostName::get);
         delivery.start(
                 getMailetContext(),
                 () -> new PooledSmtpTransport(DeliveryConfig.builder(heloName).build()),
@@ -104,7 +114,7 @@ public final class RouteToConnector extends GenericMailet {
             for (Copy copy : copies.values()) {
                 mail.setRecipients(copy.recipients());
                 mail.setName(copies.size() == 1 ? name : name + "-to-" + copy.connector());
-                enqueue(mail, copy);
+                enqueue(mail, copy, policy);
                 unqueued.removeAll(copy.recipients());
                 events.publish(new MailFlowEvent.Routed(
                         new MailFlowEvent.MessageRef(
@@ -126,24 +136,54 @@ public final class RouteToConnector extends GenericMailet {
         }
     }
 
-    /** Each copy leaves with the internal headers its connector's peer may see, and no others. */
-    private void enqueue(Mail mail, Copy copy) throws MessagingException {
+    /**
+     * Each copy leaves with the internal headers its connector's peer may see, and no others. To the other premises of a
+     * hybrid organization it says how it was submitted.
+     */
+    private void enqueue(Mail mail, Copy copy, MailFlowPolicy policy) throws MessagingException {
         MimeMessage message = mail.getMessage();
-        InternalHeaderScreen.Screened screened =
-                InternalHeaderScreen.onDeparture(RawHeaders.of(message), copy.internalHeaders());
-        if (!screened.isChanged()) {
+        HeaderSection headers = RawHeaders.of(message);
+        Optional<HybridTopology> toCloud = policy.hybrid()
+                .filter(hybrid -> hybrid.outboundConnector().equals(copy.connector())
+                        && copy.internalHeaders() == InternalHeaders.PRESERVE);
+        HeaderSection stamped = toCloud.isPresent()
+                ? InternalStatus.stamped(headers, InternalStatus.isInternal(facts(mail), headers), heloName)
+                : headers;
+        InternalHeaderScreen.Screened screened = InternalHeaderScreen.onDeparture(stamped, copy.internalHeaders());
+        if (toCloud.isEmpty() && !screened.isChanged()) {
             delivery.enqueue(mail, copy.connector());
             return;
         }
         Mail screenedCopy = mail.duplicate();
         try {
             screenedCopy.setName(mail.getName());
-            RawHeaders.put(screenedCopy, screened.section(), message);
+            toCloud.ifPresent(hybrid -> screenedCopy.setAttribute(new Attribute(
+                    DeliveryService.ORGANIZATION,
+                    AttributeValue.of(organization(mail, policy, hybrid).asString()))));
+            if (!screened.section().equals(headers)) {
+                RawHeaders.put(screenedCopy, screened.section(), message);
+            }
             delivery.enqueue(screenedCopy, copy.connector());
-            events.publish(HeaderFirewall.event(mail, "outbound", screened));
+            if (screened.isChanged()) {
+                events.publish(HeaderFirewall.event(mail, "outbound", screened));
+            }
         } finally {
             LifecycleUtil.dispose(screenedCopy);
         }
+    }
+
+    private static Optional<InboundFacts> facts(Mail mail) {
+        return InboundFacts.stampedOn(
+                AttributeUtils.getValueAndCastFromMail(mail, AttributeName.of(InboundFacts.ATTRIBUTE), String.class));
+    }
+
+    /** The organization that a mail comes from, as the other premises knows it: the sender's domain if it is ours. */
+    private static Domain organization(Mail mail, MailFlowPolicy policy, HybridTopology hybrid) {
+        return mail.getMaybeSender()
+                .asOptional()
+                .map(MailAddress::getDomain)
+                .filter(policy.acceptedDomains()::contains)
+                .orElse(hybrid.sharedDomains().get(0));
     }
 
     /**

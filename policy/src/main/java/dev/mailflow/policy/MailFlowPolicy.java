@@ -47,4 +47,19 @@ public record MailFlowPolicy(
                 TransportRules.none(),
                 Optional.empty());
     }
+
+    /** This policy with other accepted domains. */
+    public MailFlowPolicy accepting(AcceptedDomains domains) {
+        return new MailFlowPolicy(
+                version,
+                source,
+                loadedAt,
+                domains,
+                connectionFilter,
+                inboundConnectors,
+                outboundConnectors,
+                addressRewrite,
+                transportRules,
+                hybrid);
+    }
 }

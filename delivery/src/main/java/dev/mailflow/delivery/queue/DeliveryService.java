@@ -72,6 +72,15 @@ public final class DeliveryService {
     /** Set to true on a mail that may only leave over TLS, whatever its connector says. */
     public static final AttributeName REQUIRE_TLS = AttributeName.of("mailflow.requireTls");
 
+    /**
+     * Names, on a mail for the other premises of a hybrid organization, the organization it comes from: said with XOORG to a
+     * next hop that offers it.
+     */
+    public static final AttributeName ORGANIZATION = AttributeName.of("mailflow.organization");
+
+    /** True on a journal report: it has no sender to be told, and must not be lost. */
+    public static final AttributeName JOURNAL_REPORT = AttributeName.of("mailflow.journalReport");
+
     /** How long a stop waits for attempts that are under way before it leaves them to the next start. */
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(15);
     /** How long a stop waits for the outcomes of attempts that it ended. */

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
@@ -17,6 +18,7 @@ import org.apache.james.core.MaybeSender;
 import org.apache.james.lifecycle.api.LifecycleUtil;
 import org.apache.james.server.core.MailImpl;
 import org.apache.mailet.Attribute;
+import org.apache.mailet.AttributeUtils;
 import org.apache.mailet.AttributeValue;
 import org.apache.mailet.DsnParameters;
 import org.apache.mailet.DsnParameters.Notify;
@@ -61,6 +63,7 @@ final class Notifications {
      */
     void report(Mail mail, DeliveryState state, DeliveryAttempt outcome, RetrySchedule schedule)
             throws MessagingException, IOException {
+        keepJournalReport(mail, outcome.failed().keySet());
         Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
         if (sender.isEmpty()) {
             return;
@@ -109,6 +112,22 @@ final class Notifications {
         });
         if (!recipients.isEmpty()) {
             send(mail, sender.get(), state, recipients, now);
+        }
+    }
+
+    /** Nobody can be told that a journal report failed: it waits for an administrator, who can send it again. */
+    private void keepJournalReport(Mail mail, Collection<MailAddress> failed) throws MessagingException {
+        boolean isReport = AttributeUtils.getValueAndCastFromMail(mail, DeliveryService.JOURNAL_REPORT, Boolean.class)
+                .orElse(false);
+        if (failed.isEmpty() || !isReport) {
+            return;
+        }
+        Mail kept = mail.duplicate();
+        try {
+            kept.setRecipients(failed);
+            context.sendMail(kept, Mail.ERROR);
+        } finally {
+            LifecycleUtil.dispose(kept);
         }
     }
 

@@ -76,7 +76,8 @@ final class QueuedMail implements AutoCloseable {
                 content(),
                 dsn.flatMap(DsnParameters::getEnvIdParameter).map(DsnParameters.EnvId::asString),
                 wanted(mail),
-                requestedTls(mail));
+                requestedTls(mail),
+                AttributeUtils.getValueAndCastFromMail(mail, DeliveryService.ORGANIZATION, String.class));
     }
 
     List<MailAddress> recipients() {

@@ -66,6 +66,11 @@ public record EhloCapabilities(Map<String, List<String>> keywords) {
         return offers("REQUIRETLS");
     }
 
+    /** Exchange's extension that names the organization a message comes from. */
+    public boolean xoorg() {
+        return offers("XOORG");
+    }
+
     public boolean size() {
         return offers("SIZE");
     }

@@ -245,6 +245,11 @@ public final class SmtpConnection {
         return done;
     }
 
+    /** Whether what is said now is inside TLS. */
+    boolean isSecured() {
+        return used.tls().isPresent();
+    }
+
     void tlsEstablished(TlsUsed tls) {
         used = hop.used(tls);
     }

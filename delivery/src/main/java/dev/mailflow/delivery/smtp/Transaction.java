@@ -38,6 +38,7 @@ import io.netty.channel.ChannelFuture;
 // what goes wrong with a write reaches the channel's handler, which ends the connection and with it this
 @SuppressWarnings("FutureReturnValueIgnored")
 final class Transaction {
+    private static final String DOMAIN = "[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?";
     private static final String XTEXT = "[\\x21-\\x7E]{1,500}";
 
     private final SmtpConnection connection;
@@ -249,6 +250,10 @@ final class Transaction {
         }
         if (offered.requireTls() && message.requestedTls() == RequestedTls.REQUIRED) {
             line.append(" REQUIRETLS");
+        }
+        if (offered.xoorg() && connection.isSecured()) {
+            message.organization().filter(domain -> domain.matches(DOMAIN)).ifPresent(domain -> line.append(" XOORG=")
+                    .append(domain));
         }
         if (offered.dsn()) {
             message.ret().ifPresent(ret -> line.append(" RET=").append(ret));

@@ -2,15 +2,7 @@
 package dev.mailflow.gateway.webadmin;
 
 import java.time.Clock;
-import java.util.ArrayList;
-import java.util.List;
 
-import org.apache.james.core.MailAddress;
-import org.apache.james.core.Username;
-import org.apache.james.rrt.api.RecipientRewriteTable;
-import org.apache.james.rrt.api.RecipientRewriteTableException;
-import org.apache.james.user.api.UsersRepository;
-import org.apache.james.user.api.UsersRepositoryException;
 import org.apache.james.webadmin.Routes;
 import org.apache.james.webadmin.utils.ErrorResponder;
 import org.eclipse.jetty.http.HttpStatus;
@@ -20,6 +12,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.google.inject.Inject;
 
+import dev.mailflow.directory.MailboxDirectories;
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.explain.ExplainRequest;
@@ -42,16 +35,13 @@ public final class MailFlowRoutes implements Routes {
     private static final String BASE = "/mailflow";
 
     private final PolicyRepository policies;
-    private final UsersRepository users;
-    private final RecipientRewriteTable mappings;
+    private final MailboxDirectories mailboxes;
     private final Clock clock;
 
     @Inject
-    public MailFlowRoutes(
-            PolicyRepository policies, UsersRepository users, RecipientRewriteTable mappings, Clock clock) {
+    public MailFlowRoutes(PolicyRepository policies, MailboxDirectories mailboxes, Clock clock) {
         this.policies = policies;
-        this.users = users;
-        this.mappings = mappings;
+        this.mailboxes = mailboxes;
         this.clock = clock;
     }
 
@@ -66,20 +56,11 @@ public final class MailFlowRoutes implements Routes {
         service.get(BASE + "/policy", this::policy);
     }
 
-    private String explain(Request request, Response response)
-            throws UsersRepositoryException, RecipientRewriteTableException {
+    private String explain(Request request, Response response) {
         MailFlowPolicy policy = policies.current();
         HypotheticalMessage message;
         try {
-            ExplainRequest asked = ExplainRequest.fromJson(request.body());
-            HypotheticalMessage stated = asked.message();
-            List<String> unknown = new ArrayList<>(asked.unknown());
-            for (MailAddress recipient : stated.recipients()) {
-                if (policy.acceptedDomains().contains(recipient.getDomain()) && !isKnown(recipient)) {
-                    unknown.add(recipient.asString());
-                }
-            }
-            message = asked.withUnknown(unknown).message();
+            message = ExplainRequest.fromJson(request.body()).message();
         } catch (IllegalArgumentException e) {
             throw ErrorResponder.builder()
                     .statusCode(HttpStatus.BAD_REQUEST_400)
@@ -87,19 +68,10 @@ public final class MailFlowRoutes implements Routes {
                     .message(e.getMessage())
                     .haltError();
         }
-        return new Explainer(policy, clock.instant()).explain(message).toJson().toString();
-    }
-
-    private boolean isKnown(MailAddress recipient) throws UsersRepositoryException, RecipientRewriteTableException {
-        Username user = users.getUsername(recipient);
-        try {
-            return users.contains(user)
-                    || !mappings.getResolvedMappings(recipient.getLocalPart(), recipient.getDomain())
-                            .isEmpty();
-        } catch (RecipientRewriteTable.ErrorMappingException e) {
-            // the address is mapped to a refusal
-            return false;
-        }
+        return new Explainer(policy, clock.instant(), mailboxes.of(policy))
+                .explain(message)
+                .toJson()
+                .toString();
     }
 
     private String policy(Request request, Response response) {

@@ -54,6 +54,7 @@ public final class PolicyCheck {
         check.acceptedDomains();
         new AddressRewriteCheck(policy, check.problems::add).run();
         new TransportRulesCheck(policy, now, check.problems::add).run();
+        new HybridCheck(policy, check.problems::add).run();
         return check.problems.stream()
                 .sorted(Comparator.comparing(
                                 (PolicyProblem problem) -> problem.location().file())

@@ -431,6 +431,54 @@ public sealed interface MailFlowEvent {
         }
     }
 
+    /** Recipients were given the addresses at which they are found in a hybrid organization. */
+    record Located(MessageRef message, List<Change> changes) implements MailFlowEvent {
+
+        /** @param reason how it is known */
+        public record Change(String from, String to, String reason) {}
+
+        public Located {
+            changes = List.copyOf(changes);
+        }
+
+        @Override
+        public String kind() {
+            return "located";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put(
+                    "changes",
+                    changes.stream()
+                            .map(change -> change.from() + "->" + change.to())
+                            .collect(Collectors.joining(",")));
+            fields.put("reason", changes.stream().map(Change::reason).distinct().collect(Collectors.joining("; ")));
+            return fields;
+        }
+    }
+
+    /**
+     * A report on the message is on its way to a journal mailbox.
+     *
+     * @param report James's name of the report
+     */
+    record Journaled(MessageRef message, String journalMailbox, String report) implements MailFlowEvent {
+        @Override
+        public String kind() {
+            return "journaled";
+        }
+
+        @Override
+        public Map<String, Object> fields() {
+            Map<String, Object> fields = begin(this);
+            fields.put("journal", journalMailbox);
+            fields.put("report", report);
+            return fields;
+        }
+    }
+
     private static Map<String, Object> begin(MailFlowEvent event) {
         Map<String, Object> fields = new LinkedHashMap<>();
         fields.put("event", event.kind());

@@ -65,11 +65,6 @@ public record ExplainRequest(
         unknown = unknown == null ? List.of() : List.copyOf(unknown);
     }
 
-    /** The same question with more recipients known to have no mailbox here. */
-    public ExplainRequest withUnknown(List<String> recipients) {
-        return new ExplainRequest(from, to, clientIp, clientCert, tls, header, body, recipients, traceRules);
-    }
-
     /**
      * Reads the JSON form.
      *

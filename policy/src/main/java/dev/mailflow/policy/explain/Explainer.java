@@ -27,11 +27,14 @@ import dev.mailflow.policy.explain.Explanation.Location;
 import dev.mailflow.policy.header.HeaderField;
 import dev.mailflow.policy.header.HeaderSection;
 import dev.mailflow.policy.header.InternalHeaderScreen;
+import dev.mailflow.policy.hybrid.DirectoryUnavailableException;
+import dev.mailflow.policy.hybrid.MailboxDirectory;
+import dev.mailflow.policy.hybrid.MailboxPlace;
+import dev.mailflow.policy.hybrid.RecipientLocation;
 import dev.mailflow.policy.inbound.ClientSession;
 import dev.mailflow.policy.inbound.InboundFacts;
 import dev.mailflow.policy.inbound.Origin;
 import dev.mailflow.policy.inbound.RecipientAdmission;
-import dev.mailflow.policy.inbound.RecipientAdmission.Mailbox;
 import dev.mailflow.policy.inbound.SmtpReply;
 import dev.mailflow.policy.rule.RuleOutcome;
 
@@ -42,11 +45,22 @@ import dev.mailflow.policy.rule.RuleOutcome;
 public final class Explainer {
     private final MailFlowPolicy policy;
     private final Instant now;
+    private final MailboxDirectory mailboxes;
 
-    /** @param now the time at which the message is judged */
+    /**
+     * Without a running gateway: of mailboxes it knows what the policy's own files say.
+     *
+     * @param now the time at which the message is judged
+     */
     public Explainer(MailFlowPolicy policy, Instant now) {
+        this(policy, now, new OfflineMailboxes(policy));
+    }
+
+    /** @param mailboxes asked for recipients of accepted domains */
+    public Explainer(MailFlowPolicy policy, Instant now, MailboxDirectory mailboxes) {
         this.policy = policy;
         this.now = now;
+        this.mailboxes = mailboxes;
     }
 
     public Explanation explain(HypotheticalMessage message) {
@@ -65,6 +79,7 @@ public final class Explainer {
                 ConnectionVerdict.Kind.NONE,
                 Map.of(),
                 true,
+                false,
                 List.of("from an authenticated user"));
     }
 
@@ -117,6 +132,9 @@ public final class Explainer {
                 verdict.kind(),
                 headers,
                 attribution.mayRelay(),
+                policy.hybrid()
+                        .filter(hybrid -> hybrid.isFromCloud(attribution))
+                        .isPresent(),
                 reasons);
     }
 
@@ -130,11 +148,12 @@ public final class Explainer {
             ConnectionVerdict.Kind verdict,
             Map<String, Optional<String>> marks,
             boolean mayRelay,
+            boolean fromCloud,
             List<String> reasons) {
         DryRewriting rewriting = new DryRewriting(policy, message, arriving, origin);
         DryRules rules = new DryRules(policy, message, rewriting, marks, facts, origin, now);
         List<Explanation.Recipient> recipients = message.recipients().stream()
-                .flatMap(recipient -> judge(message, rewriting, rules, recipient, mayRelay).stream())
+                .flatMap(recipient -> judge(message, rewriting, rules, recipient, mayRelay, fromCloud).stream())
                 // those whom rules add come last, so that programs find the others where they asked for them
                 .sorted(Comparator.comparing(fate -> !message.recipients().contains(fate.original())))
                 .toList();
@@ -190,7 +209,7 @@ public final class Explainer {
                 .map(recipient -> stays(
                         recipient,
                         recipient,
-                        location(message, recipient, recipient),
+                        locationIfKnown(message, recipient),
                         Action.REJECT,
                         Optional.of(reply),
                         reason))
@@ -229,11 +248,25 @@ public final class Explainer {
             DryRewriting rewriting,
             DryRules rules,
             MailAddress original,
-            boolean mayRelay) {
+            boolean mayRelay,
+            boolean fromCloud) {
         MailAddress recipient = rewriting.recipient(original);
         String why = rewriting.recipientReason(original);
-        RecipientAdmission admission = admission(message, original, recipient, mayRelay);
-        Location location = location(message, original, recipient);
+        RecipientLocation found;
+        try {
+            found = locate(message, original, recipient);
+        } catch (DirectoryUnavailableException e) {
+            return List.of(stays(
+                    original,
+                    recipient,
+                    Location.UNKNOWN,
+                    Action.REJECT,
+                    Optional.of(SmtpReply.recipientNotVerifiable()),
+                    why + e.getMessage()));
+        }
+        Location location = location(found);
+        RecipientAdmission admission = RecipientAdmission.decide(
+                policy, new RecipientAdmission.Client(mayRelay, fromCloud, message.sender()), recipient, found);
         if (admission instanceof RecipientAdmission.Reject reject) {
             return List.of(stays(
                     original, recipient, location, Action.REJECT, Optional.of(reject.reply()), why + reject.reason()));
@@ -243,8 +276,15 @@ public final class Explainer {
             String waits = "waits: transport rule '"
                     + outcome.deferral().get().rule().name() + "' failed: "
                     + outcome.deferral().get().reason() + "; then ";
-            return List.of(
-                    goesOn(message, rewriting, original, recipient, Optional.empty(), Optional.empty(), why + waits));
+            return List.of(goesOn(
+                    message,
+                    rewriting,
+                    original,
+                    recipient,
+                    Optional.empty(),
+                    Optional.empty(),
+                    fromCloud,
+                    why + waits));
         }
         List<Explanation.Recipient> fates = new ArrayList<>();
         boolean ended = false;
@@ -260,8 +300,15 @@ public final class Explainer {
         for (RuleOutcome.Share share : outcome.shares()) {
             for (MailAddress goesOn : share.continues() ? share.recipients() : List.<MailAddress>of()) {
                 if (goesOn.equals(recipient)) {
-                    fates.add(
-                            goesOn(message, rewriting, original, recipient, Optional.of(share), Optional.empty(), why));
+                    fates.add(goesOn(
+                            message,
+                            rewriting,
+                            original,
+                            recipient,
+                            Optional.of(share),
+                            Optional.empty(),
+                            fromCloud,
+                            why));
                 } else if (redirected) {
                     redirected = false;
                     fates.add(goesOn(
@@ -271,6 +318,7 @@ public final class Explainer {
                             goesOn,
                             Optional.of(share),
                             Optional.of(Action.REDIRECT),
+                            fromCloud,
                             why + "redirected by a transport rule; "));
                 } else if (rules.addsFirst(goesOn)) {
                     fates.add(goesOn(
@@ -280,17 +328,12 @@ public final class Explainer {
                             goesOn,
                             Optional.of(share),
                             Optional.empty(),
+                            fromCloud,
                             "added by a transport rule; "));
                 }
             }
         }
         return fates;
-    }
-
-    private RecipientAdmission admission(
-            HypotheticalMessage message, MailAddress original, MailAddress recipient, boolean mayRelay) {
-        Mailbox mailbox = isUnknown(message, original, recipient) ? Mailbox.UNKNOWN : Mailbox.LOCAL;
-        return RecipientAdmission.decide(policy.acceptedDomains(), mayRelay, recipient.getDomain(), mailbox);
     }
 
     private static Explanation.Recipient ended(
@@ -323,14 +366,33 @@ public final class Explainer {
             MailAddress recipient,
             Optional<RuleOutcome.Share> share,
             Optional<Action> action,
+            boolean fromCloud,
             String why) {
-        Location location = location(message, original, recipient);
-        RecipientAdmission admission = admission(message, original, recipient, true);
+        RecipientLocation found;
+        try {
+            found = locate(message, original, recipient);
+        } catch (DirectoryUnavailableException e) {
+            return stays(
+                    original,
+                    recipient,
+                    Location.UNKNOWN,
+                    action.orElse(Action.RELAY),
+                    Optional.empty(),
+                    why + "waits: " + e.getMessage());
+        }
+        Location location = location(found);
+        RecipientAdmission admission = RecipientAdmission.decide(
+                policy, new RecipientAdmission.Client(true, fromCloud, message.sender()), recipient, found);
+        if (admission instanceof RecipientAdmission.Reject reject
+                && reject.reply().equals(SmtpReply.routingLoop())) {
+            return stays(
+                    original, recipient, location, Action.REJECT, Optional.of(reject.reply()), why + reject.reason());
+        }
         Optional<RuleOutcome.RuledRoute> ruled = share.flatMap(RuleOutcome.Share::route);
         if (ruled.isEmpty() && admission instanceof RecipientAdmission.DeliverLocal local) {
             return stays(
                     original,
-                    recipient,
+                    found.address(),
                     location,
                     action.orElse(Action.DELIVER_LOCAL),
                     Optional.empty(),
@@ -338,30 +400,47 @@ public final class Explainer {
         }
         Route route = ruled.map(named ->
                         policy.outboundConnectors().named(named.connector(), "transport rule '" + named.rule() + "'"))
-                .orElseGet(() -> policy.outboundConnectors().choose(rewriting.senderOutside(), recipient.getDomain()));
+                .orElseGet(() -> policy.outboundConnectors()
+                        .choose(rewriting.senderOutside(), found.address().getDomain()));
         return leaves(
                 route,
                 share.map(RuleOutcome.Share::requireTls).orElse(false),
                 original,
-                recipient,
+                found.address(),
                 location,
                 action.orElse(Action.RELAY),
                 why + admission.reason());
     }
 
-    private static boolean isUnknown(HypotheticalMessage message, MailAddress original, MailAddress rewritten) {
-        return message.unknown().contains(original) || message.unknown().contains(rewritten);
+    private RecipientLocation locate(HypotheticalMessage message, MailAddress original, MailAddress recipient)
+            throws DirectoryUnavailableException {
+        return RecipientLocation.of(policy, recipient, address -> {
+            boolean unknown = message.unknown().contains(address)
+                    || (address.equals(recipient) && message.unknown().contains(original));
+            MailboxPlace place = mailboxes.find(address);
+            return unknown && !(place instanceof MailboxPlace.Away)
+                    ? new MailboxPlace.Nowhere("said to have no mailbox here")
+                    : place;
+        });
     }
 
-    private Location location(HypotheticalMessage message, MailAddress original, MailAddress recipient) {
-        return policy.acceptedDomains()
-                .find(recipient.getDomain())
-                .map(domain -> switch (domain.type()) {
-                    case EXTERNAL_RELAY -> Location.REMOTE;
-                    case AUTHORITATIVE, INTERNAL_RELAY ->
-                        isUnknown(message, original, recipient) ? Location.UNKNOWN : Location.LOCAL;
-                })
-                .orElse(Location.REMOTE);
+    private static Location location(RecipientLocation location) {
+        if (location instanceof RecipientLocation.Local) {
+            return Location.LOCAL;
+        }
+        if (location instanceof RecipientLocation.Cloud) {
+            return Location.CLOUD;
+        }
+        return location instanceof RecipientLocation.Remote ? Location.REMOTE : Location.UNKNOWN;
+    }
+
+    /** For a recipient of whom nothing depends on it any more. */
+    private Location locationIfKnown(HypotheticalMessage message, MailAddress recipient) {
+        try {
+            return location(locate(message, recipient, recipient));
+        } catch (DirectoryUnavailableException e) {
+            return Location.UNKNOWN;
+        }
     }
 
     private static Explanation.Recipient stays(

@@ -226,7 +226,4 @@ final class Grammar {
                     maybe(ADDRESS_REWRITE),
                     maybe(TRANSPORT_RULES),
                     maybe(HYBRID));
-
-    /** Sections whose meaning this version does not carry out, so that a policy must not have them. */
-    static final List<ElementRule<Void>> NOT_YET_SUPPORTED = List.of(HYBRID);
 }

@@ -12,6 +12,7 @@ import java.util.stream.Stream;
 
 import org.apache.james.core.Domain;
 
+import dev.mailflow.policy.certificate.TrustAnchors;
 import dev.mailflow.policy.connector.ConnectorType;
 import dev.mailflow.policy.connector.InboundConnector;
 import dev.mailflow.policy.connector.InboundConnectors;
@@ -283,6 +284,7 @@ final class HybridSection {
                             + " alone, expected user and secret, or neither for an anonymous bind");
         }
         boolean startTls = node.get(Grammar.LDAP_START_TLS).orElse(false);
+        TrustAnchors anchors = certificates.trustAnchors(node, true);
         if (url.isEmpty() || base.isEmpty()) {
             return Optional.empty();
         }
@@ -307,7 +309,7 @@ final class HybridSection {
                 host.startsWith("[") ? host.substring(1, host.length() - 1) : host,
                 url.get().getPort() > 0 ? url.get().getPort() : implicit ? LDAPS_PORT : LDAP_PORT,
                 security,
-                certificates.trustAnchors(node, true),
+                anchors,
                 base.get(),
                 node.get(Grammar.LDAP_FILTER).orElse(LdapSettings.DEFAULT_FILTER),
                 node.get(Grammar.LDAP_USER),

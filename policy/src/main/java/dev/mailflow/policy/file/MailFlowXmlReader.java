@@ -81,7 +81,6 @@ public final class MailFlowXmlReader {
 
     private static MailFlowPolicy map(
             Node<Void> root, Reading reading, Optional<RuleCompiler> compiler, Path source, Clock clock) {
-        new NotYetSupportedSections(reading).refuse(root);
         AcceptedDomains acceptedDomains = root.one(Grammar.ACCEPTED_DOMAINS)
                 .map(new AcceptedDomainsSection(reading)::map)
                 .orElse(AcceptedDomains.none());

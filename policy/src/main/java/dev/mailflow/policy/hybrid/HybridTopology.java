@@ -2,11 +2,15 @@
 package dev.mailflow.policy.hybrid;
 
 import java.util.List;
+import java.util.Optional;
 
 import org.apache.james.core.Domain;
+import org.apache.james.core.MailAddress;
 
+import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.SourceLocation;
 import dev.mailflow.policy.connector.InboundAttribution;
+import dev.mailflow.policy.connector.Route;
 import dev.mailflow.policy.inbound.InboundFacts;
 
 /**
@@ -76,5 +80,28 @@ public record HybridTopology(
                 .map(InboundFacts.Connector::name)
                 .filter(inboundConnector::equals)
                 .isPresent();
+    }
+
+    /**
+     * Why mail that came from the cloud would go straight back to it; empty when it would not. The cloud gave us an address
+     * that is not its own mailbox's as far as it knows: sent back unchanged, it would come again.
+     *
+     * @param sender envelope sender; empty: the null sender
+     * @param recipient as the cloud gave it
+     */
+    public Optional<String> loop(
+            MailFlowPolicy policy, Optional<MailAddress> sender, MailAddress recipient, RecipientLocation location) {
+        if (location instanceof RecipientLocation.Local || !location.address().equals(recipient)) {
+            return Optional.empty();
+        }
+        if (recipient.getDomain().equals(remoteRoutingDomain)) {
+            return Optional.of("the cloud sends mail for its own remote routing address " + recipient
+                    + " here, where it would go back unchanged");
+        }
+        Route route = policy.outboundConnectors().choose(sender, recipient.getDomain());
+        return route instanceof Route.Via via && via.connector().name().equals(outboundConnector)
+                ? Optional.of("the cloud sends mail for " + recipient + " here, and by " + via.reason()
+                        + " it would go back by connector '" + outboundConnector + "' unchanged")
+                : Optional.empty();
     }
 }

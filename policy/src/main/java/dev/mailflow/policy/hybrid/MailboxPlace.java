@@ -20,7 +20,7 @@ public sealed interface MailboxPlace {
      * @param target where its mail goes; empty: to the remote routing address with the same local part
      */
     record Away(Optional<MailAddress> target, String reason) implements MailboxPlace {
-        static Away inCloud(String reason) {
+        public static Away inCloud(String reason) {
             return new Away(Optional.empty(), reason);
         }
     }

@@ -4,14 +4,17 @@ package dev.mailflow.policy.inbound;
 import java.util.Optional;
 
 import org.apache.james.core.Domain;
+import org.apache.james.core.MailAddress;
 
+import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.domain.AcceptedDomain;
 import dev.mailflow.policy.domain.AcceptedDomains;
+import dev.mailflow.policy.hybrid.RecipientLocation;
 
 /**
  * Whether a recipient is taken at RCPT TO, and what becomes of it. When it says no, the client sees
- * {@code 550 5.7.64 Relay access denied} (not our domain, and no right to relay) or {@code 550 5.1.10 Recipient not
- * found} (our domain, where everybody is known).
+ * {@code 550 5.7.64 Relay access denied} (not our domain, and no right to relay), {@code 550 5.1.10 Recipient not
+ * found} (our domain, where everybody is known) or {@code 554 5.4.14 Routing loop} (the cloud asks us for what is its own).
  */
 public sealed interface RecipientAdmission {
 
@@ -32,6 +35,38 @@ public sealed interface RecipientAdmission {
         UNKNOWN,
         /** Nobody was asked; counts as local, and whoever delivers finds out. */
         NOT_ASKED
+    }
+
+    /**
+     * By whom the recipient is asked for.
+     *
+     * @param mayRelay see {@link dev.mailflow.policy.connector.InboundAttribution#mayRelay()}
+     * @param fromCloud whether it is the other premises of our own organization
+     * @param sender envelope sender; empty: the null sender
+     */
+    record Client(boolean mayRelay, boolean fromCloud, Optional<MailAddress> sender) {}
+
+    /**
+     * Decides by where the recipient's mailbox is. What comes from the cloud and would go back there unchanged is a loop.
+     *
+     * @param recipient after inbound rewriting
+     */
+    static RecipientAdmission decide(
+            MailFlowPolicy policy, Client client, MailAddress recipient, RecipientLocation location) {
+        Optional<String> loop = client.fromCloud()
+                ? policy.hybrid().flatMap(hybrid -> hybrid.loop(policy, client.sender(), recipient, location))
+                : Optional.empty();
+        if (loop.isPresent()) {
+            return new Reject(SmtpReply.routingLoop(), loop.get());
+        }
+        boolean ours = policy.acceptedDomains().contains(recipient.getDomain());
+        if (location instanceof RecipientLocation.Local) {
+            return new DeliverLocal(location.reason());
+        }
+        if (ours && !(location instanceof RecipientLocation.Unknown)) {
+            return new Relay(location.reason());
+        }
+        return decide(policy.acceptedDomains(), client.mayRelay(), recipient.getDomain(), Mailbox.UNKNOWN);
     }
 
     /** @param mayRelay see {@link dev.mailflow.policy.connector.InboundAttribution#mayRelay()} */

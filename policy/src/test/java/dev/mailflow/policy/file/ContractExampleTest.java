@@ -33,6 +33,8 @@ import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.domain.AcceptedDomain;
 import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.domain.SenderPattern;
+import dev.mailflow.policy.hybrid.HybridTopology;
+import dev.mailflow.policy.hybrid.MailboxSource;
 import dev.mailflow.policy.rewrite.AddressRewriteTable;
 import dev.mailflow.policy.rewrite.Direction;
 
@@ -67,8 +69,7 @@ class ContractExampleTest {
                         problem -> assertThat(problem)
                                 .startsWith("mailflow.xml:72: error: found <transportRules> with rules, but this"
                                         + " installation has no compiler"),
-                        problem -> assertThat(problem).startsWith("mailflow.xml:73: error: <script>"),
-                        problem -> assertThat(problem).startsWith("mailflow.xml:80: error: section <hybrid>"));
+                        problem -> assertThat(problem).startsWith("mailflow.xml:73: error: <script>"));
     }
 
     @Test
@@ -124,7 +125,8 @@ class ContractExampleTest {
 
         InboundConnector cloud = policy.inboundConnectors().find("cloud-in").orElseThrow();
         assertThat(cloud.type()).isEqualTo(ConnectorType.ORGANIZATION);
-        assertThat(cloud.requireTls()).isFalse();
+        // secureMail of the hybrid section demands it
+        assertThat(cloud.requireTls()).isTrue();
         assertThat(cloud.relay()).isTrue();
         assertThat(cloud.internalHeaders()).isEqualTo(InternalHeaders.PRESERVE);
         assertThat(cloud.clientCertificate().orElseThrow().name())
@@ -194,6 +196,20 @@ class ContractExampleTest {
                 .isEqualTo("ann@legal.contoso.com");
         assertThat(table.rewrite("help", "northwind.com", Direction.INBOUND).reason())
                 .endsWith("by entry sue@contoso.com <-> help@northwind.com (rewrite.csv:2)");
+    }
+
+    @Test
+    void hybridShouldBeThatOfTheExample() {
+        HybridTopology hybrid = supported().hybrid().orElseThrow();
+
+        assertThat(hybrid.sharedDomains()).containsExactly(Domain.of("contoso.com"));
+        assertThat(hybrid.remoteRoutingDomain()).isEqualTo(Domain.of("contoso.mail.onmicrosoft.com"));
+        assertThat(hybrid.inboundConnector()).isEqualTo("cloud-in");
+        assertThat(hybrid.outboundConnector()).isEqualTo("cloud-out");
+        assertThat(hybrid.mx()).isEqualTo(HybridTopology.MxPosition.ON_PREMISES);
+        assertThat(hybrid.centralizedTransport()).isTrue();
+        assertThat(hybrid.secureMail()).isTrue();
+        assertThat(hybrid.mailboxes()).isEqualTo(new MailboxSource.James());
     }
 
     @Test

@@ -291,9 +291,53 @@ class MailFlowXmlReaderTest {
                             <sieve>set "a" "${b}"; stop;</sieve>
                           </rule>
                         </transportRules>
-                        <hybrid>                               <!--! section <hybrid> is not yet supported || without <sharedDomain> || without <cloud> -->
+                        """),
+                MarkedDocument.of(
+                        "hybrid",
+                        """
+                        <acceptedDomains>
+                          <domain>a.example</domain>
+                          <domain type="externalRelay">x.example</domain>
+                        </acceptedDomains>
+                        <inboundConnectors>
+                          <inboundConnector name="by-address" type="organization"><clientIp>192.0.2.1</clientIp></inboundConnector>
+                          <inboundConnector name="partner" type="partner"><senderDomain>p.example</senderDomain></inboundConnector>
+                        </inboundConnectors>
+                        <outboundConnectors>
+                          <outboundConnector name="plain" type="organization">
+                            <recipientDomain>elsewhere.example</recipientDomain>
+                            <smartHost>192.0.2.9</smartHost>
+                            <tls level="none"/>
+                          </outboundConnector>
+                        </outboundConnectors>
+                        <hybrid>
+                          <sharedDomain>a.example</sharedDomain>
+                          <sharedDomain>A.example</sharedDomain>       <!--! found 'A.example' a second time -->
+                          <sharedDomain>x.example</sharedDomain>       <!--! externalRelay domain -->
+                          <sharedDomain>unknown.example</sharedDomain> <!--! not an accepted domain -->
+                          <remoteRoutingDomain>r.example</remoteRoutingDomain>
+                          <cloud inboundConnector="by-address" outboundConnector="plain"/> <!--! has no <clientCertificate> || TLS level is none || mail to the remote routing domain r.example goes by connector 'internet' -->
+                          <mailboxes source="james" base="dc=a"/>      <!--! attribute base of <mailboxes>: found with source="james" -->
+                        </hybrid>
+                        """),
+                MarkedDocument.of(
+                        "hybrid, half said",
+                        """
+                        <inboundConnectors>
+                          <inboundConnector name="partner" type="partner"><senderDomain>p.example</senderDomain></inboundConnector>
+                        </inboundConnectors>
+                        <hybrid>                               <!--! without <sharedDomain> -->
                           <remoteRoutingDomain>*.a.example</remoteRoutingDomain> <!--! no wildcard here -->
-                          <mailboxes source="ldap"/>           <!--! without attribute url || without attribute base -->
+                          <cloud inboundConnector="partner" outboundConnector="none"/> <!--! of type partner; expected type organization || expected the name of an outbound connector of type organization; there is none -->
+                          <mx>both</mx>                        <!--! found 'both', expected onPremises or cloud -->
+                          <mailboxes source="ldap" user="cn=a" filter="(mail=x)" trustAnchors="file://conf/none.pem"/> <!--! without attribute url || without attribute base || with user alone || expected a search filter (RFC 4515) || there is no such file -->
+                        </hybrid>
+                        """),
+                MarkedDocument.of(
+                        "hybrid, mailboxes in a file that is not there",
+                        """
+                        <hybrid>                               <!--! without <cloud> || without <sharedDomain> || without <remoteRoutingDomain> -->
+                          <mailboxes source="file" url="file://conf/none.csv"/> <!--! there is no such file; expected a CSV file with the columns address,location -->
                         </hybrid>
                         """));
     }

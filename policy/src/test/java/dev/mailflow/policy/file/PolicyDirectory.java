@@ -99,7 +99,7 @@ final class PolicyDirectory {
     /** The example without what this version refuses. */
     static String supportedExample() {
         return contractExample()
-                .replaceAll("(?s)<transportRules>.*</hybrid>", "")
+                .replaceAll("(?s)<transportRules>.*</transportRules>", "")
                 .replace(" mtaSts=\"true\" dane=\"true\"", "");
     }
 
