@@ -45,6 +45,13 @@ class StockJamesTest {
                           <tls level="domain" name="mail.fabrikam.com" trustAnchors="file://conf/ca.pem"/>
                         </outboundConnector>
                       </outboundConnectors>
+                      <transportRules>
+                        <rule name="Tag"><sieve><![CDATA[
+                          require ["editheader", "envelope", "regex"];
+                          if header :regex "Subject" "^sto+ck$" { addheader "X-Ruled" "yes"; }
+                          if envelope "to" "nobody@fabrikam.com" { discard; }
+                        ]]></sieve></rule>
+                      </transportRules>
                     </mailflow>"""
                             .formatted(peer.port()));
 
@@ -53,7 +60,7 @@ class StockJamesTest {
                 new SmtpSender("127.0.0.1", port)
                         .send(
                                 "joe@contoso.com",
-                                List.of("jane@fabrikam.com"),
+                                List.of("jane@fabrikam.com", "nobody@fabrikam.com"),
                                 SmtpSender.message("stock")
                                         .replace("Subject:", "X-Mailflow-Connection-Filter: forged\r\nSubject:"));
 
@@ -62,10 +69,11 @@ class StockJamesTest {
                                 assertThat(peer.messages()).as(james.output()).hasSize(1));
                 ScriptedSmtpPeer.ReceivedMessage message = peer.messages().get(0);
                 assertThat(message.overTls()).isTrue();
+                assertThat(message.recipients()).singleElement().asString().contains("jane@fabrikam.com");
                 assertThat(message.text())
                         .contains("X-Mailflow-Connection-Filter: CIP=127.0.0.1; IPV=CAL\r\n")
                         .contains("X-Forefront-Antispam-Report: CIP:127.0.0.1;IPV:CAL;SCL:-1;")
-                        .contains("X-Routed-To: fabrikam-out")
+                        .contains("X-Routed-To: fabrikam-out", "X-Ruled: yes\r\n")
                         .doesNotContain("forged");
                 assertThat(message.session().commands()).contains("EHLO stock.contoso.com");
                 GatewayScenario.await().untilAsserted(() -> assertThat(james.output())

@@ -39,7 +39,6 @@ import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
 import dev.mailflow.policy.header.HeaderSection;
 import dev.mailflow.policy.inbound.InboundFacts;
-import dev.mailflow.policy.rule.RuleAction;
 import dev.mailflow.policy.rule.RuleMarks;
 import dev.mailflow.policy.rule.RuleMessage;
 import dev.mailflow.policy.rule.RuleOutcome;
@@ -195,13 +194,7 @@ public final class ApplyTransportRules extends GenericMailet {
             return;
         }
         for (RuleOutcome.Hit hit : outcome.hits()) {
-            events.publish(new MailFlowEvent.RuleHit(
-                    reference,
-                    hit.rule().name(),
-                    hit.rule().mode().toString(),
-                    hit.actions().stream().map(RuleAction::script).toList(),
-                    hit.recipients(),
-                    hit.stopped()));
+            events.publish(hit.event(reference));
             count(hit.rule().mode() == TransportRule.Mode.AUDIT ? "audited" : "hit", hit.rule());
         }
     }

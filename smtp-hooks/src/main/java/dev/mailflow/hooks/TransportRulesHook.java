@@ -33,7 +33,6 @@ import dev.mailflow.policy.inbound.InboundFacts;
 import dev.mailflow.policy.inbound.SmtpReply;
 import dev.mailflow.policy.rewrite.AddressRewriter;
 import dev.mailflow.policy.rewrite.Direction;
-import dev.mailflow.policy.rule.RuleAction;
 import dev.mailflow.policy.rule.RuleMessage;
 import dev.mailflow.policy.rule.RuleOutcome;
 import dev.mailflow.policy.rule.RuleOutcome.Disposition;
@@ -91,13 +90,7 @@ public final class TransportRulesHook extends DoorHandler implements JamesMessag
 
     private HookResult refuse(SMTPSession session, Mail mail, RuleOutcome outcome, Disposition.Reject refusal) {
         MailFlowEvent.MessageRef reference = StampFactsHook.messageRef(mail);
-        outcome.hits().forEach(hit -> events().publish(new MailFlowEvent.RuleHit(
-                reference,
-                hit.rule().name(),
-                hit.rule().mode().toString(),
-                hit.actions().stream().map(RuleAction::script).toList(),
-                hit.recipients(),
-                hit.stopped())));
+        outcome.hits().forEach(hit -> events().publish(hit.event(reference)));
         return refuse(
                 reference,
                 session,

@@ -7,6 +7,7 @@ import java.util.OptionalInt;
 
 import org.apache.james.core.MailAddress;
 
+import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.header.HeaderSection;
 
 /**
@@ -85,6 +86,17 @@ public record RuleOutcome(List<Share> shares, List<Hit> hits, List<Failure> fail
     public record Hit(TransportRule rule, List<RuleAction> actions, int recipients, boolean stopped) {
         public Hit {
             actions = List.copyOf(actions);
+        }
+
+        /** What there is to publish of it. */
+        public MailFlowEvent.RuleHit event(MailFlowEvent.MessageRef message) {
+            return new MailFlowEvent.RuleHit(
+                    message,
+                    rule.name(),
+                    rule.mode().toString(),
+                    actions.stream().map(RuleAction::script).toList(),
+                    recipients,
+                    stopped);
         }
     }
 

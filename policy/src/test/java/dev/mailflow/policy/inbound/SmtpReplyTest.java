@@ -29,7 +29,11 @@ class SmtpReplyTest {
                 Arguments.of(SmtpReply.relayAccessDenied(), "550 5.7.64 Relay access denied"),
                 Arguments.of(SmtpReply.recipientNotFound(), "550 5.1.10 Recipient not found"),
                 Arguments.of(SmtpReply.hopCountExceeded(), "554 5.4.6 Hop count exceeded - possible mail loop"),
-                Arguments.of(SmtpReply.routingLoop(), "554 5.4.14 Routing loop"));
+                Arguments.of(SmtpReply.routingLoop(), "554 5.4.14 Routing loop"),
+                Arguments.of(SmtpReply.rejectedByRule("  Not\r\n250 here\t "), "550 5.7.1 Not 250 here"),
+                Arguments.of(SmtpReply.rejectedByRule("gr\u00fc\u00dfe \ud83d\ude00"), "550 5.7.1 gr??e ?"),
+                Arguments.of(SmtpReply.rejectedByRule("\n"), "550 5.7.1 Message refused by policy"),
+                Arguments.of(SmtpReply.rejectedByRule("x".repeat(1_000)), "550 5.7.1 " + "x".repeat(480)));
     }
 
     @ParameterizedTest
