@@ -206,6 +206,7 @@ public final class ApplyTransportRules extends GenericMailet {
     }
 
     /** Ends what has ended, sends copies, and lets the mail itself be the first share that goes on. */
+    @SuppressWarnings("ReferenceEquality") // shares may be equal and still be two
     private void act(Mail mail, HeaderSection original, RuleOutcome outcome) {
         List<Share> undone = new ArrayList<>(outcome.shares());
         Optional<Share> first =

@@ -99,7 +99,7 @@ class RegexDraftTest {
     void brokenExpressionsShouldBeErrors(String expression) {
         assertThat(Script.test("header :regex \"Subject\" \"" + expression + "\"")
                         .errors())
-                .hasSize(expression.equals("a**b{2") ? 1 : 1);
+                .hasSize(1);
     }
 
     @DisplayName("section 4: no expression is exponential")

@@ -84,11 +84,13 @@ final class MimeWalk {
         }
     }
 
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     private record Piece(byte[] bytes, boolean startsLine, boolean endsLine) {}
 
     private Optional<Entity> leaf = Optional.empty();
 
     /** Walks to the end. */
+    @SuppressWarnings("ReferenceEquality") // the very entity on the stack
     void run() throws IOException, NotUnderstoodException {
         begin("text/plain");
         for (Optional<Piece> next = piece(); next.isPresent(); next = piece()) {
