@@ -172,6 +172,7 @@ final class ExplainCommand implements Callable<Integer> {
     }
 
     /** What is known of the message: a header in order, and a body. */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     private record Content(List<String> header, byte[] body) {}
 
     /** Header fields of the message file, then those of the options; the body of the message file. */
