@@ -37,11 +37,17 @@ import dev.mailflow.policy.connector.ConnectionLimits;
  * that fails everybody who waits for the destination is told so, instead of each trying again. A destination that
  * refuses a further connection while others to it are open is not used beyond those for {@link #CAPPED}.
  *
+ * <p>Destinations that hang are no cheaper than dead ones. Where the mail of many destinations leaves by one queue, every
+ * message that waits for one of them keeps another from being taken out of it. So when a destination has neither taken a
+ * connection nor ended a message for {@link #STALLED}, no more messages wait for it than it may have connections; the rest
+ * are told at once that it is busy.
+ *
  * <p>One lock guards all state; nothing foreign runs under it: completions are collected and run after it is released.
  */
 public final class ConnectionPool {
     static final int TURN = 20;
     static final Duration CAPPED = Duration.ofSeconds(30);
+    static final Duration STALLED = Duration.ofSeconds(1);
 
     private final Object lock = new Object();
     private final Map<String, ConnectorSlots> connectors = new HashMap<>();
@@ -121,7 +127,7 @@ public final class ConnectionPool {
         }
     }
 
-    private record Waiter(Key key, boolean fresh, Instant since, CompletableFuture<Lease> lease) {}
+    private record Waiter(Key key, boolean fresh, boolean patient, Instant since, CompletableFuture<Lease> lease) {}
 
     private static final class DestinationSlots {
         private final HopAddress hop;
@@ -132,6 +138,8 @@ public final class ConnectionPool {
         private int connecting;
         private int closing;
         private boolean proven;
+        // when it last took a connection or ended a message, or had nothing to do
+        private Instant progress = Instant.MIN;
         private int cap = Integer.MAX_VALUE;
         private Instant capUntil = Instant.MIN;
 
@@ -163,9 +171,10 @@ public final class ConnectionPool {
      * A connection for one message.
      *
      * @param fresh not a reused one
+     * @param patient whether to wait for a destination that hangs: nobody else is kept waiting by it
      * @return fails with {@link HopFailure.HopFailureException} only
      */
-    public CompletionStage<Lease> acquire(Key key, ConnectionLimits limits, boolean fresh) {
+    public CompletionStage<Lease> acquire(Key key, ConnectionLimits limits, boolean fresh, boolean patient) {
         CompletableFuture<Lease> lease = new CompletableFuture<>();
         List<Runnable> after = new ArrayList<>();
         synchronized (lock) {
@@ -178,11 +187,19 @@ public final class ConnectionPool {
                 connector.limits = limits;
                 DestinationSlots destination =
                         connector.destinations.computeIfAbsent(key.hop(), hop -> new DestinationSlots(hop, connector));
-                Waiter waiter = new Waiter(key, fresh, clock.instant(), lease);
+                Instant now = clock.instant();
+                Waiter waiter = new Waiter(key, fresh, patient, now, lease);
+                if (destination.open == 0) {
+                    destination.progress = now;
+                }
                 Optional<Slot> idle =
                         fresh || !destination.waiters.isEmpty() ? Optional.empty() : takeIdle(destination, key, after);
                 if (idle.isPresent()) {
+                    destination.progress = now;
                     give(idle.get(), waiter, true, after);
+                } else if (!patient && isCrowded(destination, now)) {
+                    after.add(() ->
+                            lease.completeExceptionally(stalled(destination).asException()));
                 } else {
                     destination.waiters.add(waiter);
                     connector.waiting.add(destination);
@@ -192,6 +209,19 @@ public final class ConnectionPool {
         }
         after.forEach(Runnable::run);
         return lease;
+    }
+
+    /** Whether it hangs and enough messages wait for it. */
+    private static boolean isCrowded(DestinationSlots destination, Instant now) {
+        return destination.waiters.size() >= destination.connector.limits.perDestination()
+                && !now.isBefore(destination.progress.plus(STALLED));
+    }
+
+    private static HopFailure stalled(DestinationSlots destination) {
+        return busy(
+                destination.hop,
+                destination.hop + " has made no progress for " + STALLED.toSeconds()
+                        + " s or more, and enough mail waits for it");
     }
 
     private Optional<Slot> takeIdle(DestinationSlots destination, Key key, List<Runnable> after) {
@@ -310,6 +340,7 @@ public final class ConnectionPool {
         synchronized (lock) {
             destination.connecting--;
             destination.proven = true;
+            destination.progress = clock.instant();
             slot = new Slot(connection, waiter.key(), destination, clock.instant());
             destination.connector.all.add(slot);
             if (shut) {
@@ -382,6 +413,7 @@ public final class ConnectionPool {
             }
             DestinationSlots destination = slot.destination;
             ConnectorSlots connector = destination.connector;
+            destination.progress = clock.instant();
             boolean othersWait = connector.waiting.size() > (destination.waiters.isEmpty() ? 0 : 1);
             boolean turnOver = othersWait
                     && connector.open >= connector.limits.connections()
@@ -466,6 +498,13 @@ public final class ConnectionPool {
                                                         + connector.limits.connections() + " connections, "
                                                         + connector.limits.perDestination() + " per destination)")
                                         .asException()));
+                    }
+                    while (isCrowded(destination, now)
+                            && destination.waiters.size() > connector.limits.perDestination()
+                            && !destination.waiters.peekLast().patient()) {
+                        Waiter last = destination.waiters.pollLast();
+                        after.add(() -> last.lease()
+                                .completeExceptionally(stalled(destination).asException()));
                     }
                     if (destination.waiters.isEmpty()) {
                         connector.waiting.remove(destination);

@@ -31,6 +31,7 @@ import dev.mailflow.delivery.smtp.PreparedContent;
 import dev.mailflow.delivery.smtp.SessionTerms;
 import dev.mailflow.delivery.smtp.TransactionResult;
 import dev.mailflow.delivery.tls.PeerIdentity;
+import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
@@ -146,7 +147,8 @@ final class HopByHop {
                 : Optional.empty();
         SessionTerms terms =
                 new SessionTerms(connector.name(), tls, identity, connector.credentialsFor(message.sender()));
-        pool.acquire(new ConnectionPool.Key(hop, terms), connector.limits(), fresh)
+        boolean alone = connector.nextHops() instanceof NextHops.SmartHosts;
+        pool.acquire(new ConnectionPool.Key(hop, terms), connector.limits(), fresh, alone)
                 .whenComplete((lease, thrown) -> {
                     if (thrown == null) {
                         guarded(

@@ -176,6 +176,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         private volatile Optional<String> tlsProtocol = Optional.empty();
         private volatile Optional<String> serverName = Optional.empty();
         private volatile String tlsSessionId = "";
+        private volatile long tlsSince;
         private volatile List<X509Certificate> clientChain = List.of();
         private volatile Optional<String> user = Optional.empty();
         private final AtomicInteger messages = new AtomicInteger();
@@ -197,6 +198,11 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         /** The same for connections that resume a TLS 1.2 session. */
         public String tlsSessionId() {
             return tlsSessionId;
+        }
+
+        /** When the keys of its TLS session were agreed on, epoch milliseconds: resumed ones are older than it. */
+        public long tlsSince() {
+            return tlsSince;
         }
 
         /** SNI. */
@@ -624,6 +630,7 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             }
             secured.startHandshake();
             session.tlsProtocol = Optional.of(secured.getSession().getProtocol());
+            session.tlsSince = secured.getSession().getCreationTime();
             session.tlsSessionId = HexFormat.of().formatHex(secured.getSession().getId());
             if (secured.getSession() instanceof ExtendedSSLSession extended) {
                 session.serverName = extended.getRequestedServerNames().stream()

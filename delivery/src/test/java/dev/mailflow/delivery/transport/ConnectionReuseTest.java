@@ -209,7 +209,7 @@ class ConnectionReuseTest {
                 assertDelivered(List.of(byMx.send(connector, Outbound.message(address("x@healthy.test")))));
             }
             assertThat(healthy.messages()).hasSize(50);
-            assertThat(late).noneMatch(CompletableFuture::isDone);
+            assertThat(late.get(0)).isNotDone();
             assertThat(late).allSatisfy(report -> assertThat(report.orTimeout(30, TimeUnit.SECONDS)
                             .join()
                             .outcomes()
@@ -218,6 +218,47 @@ class ConnectionReuseTest {
             // the 50 were told together, not one after the other
             assertThat(dead.sessions()).hasSizeLessThan(4);
         }
+    }
+
+    @Test
+    void hangingDestinationShouldKeepNoMoreMailWaitingThanItMayHaveConnections() {
+        try (var hanging = ScriptedSmtpPeer.builder()
+                        .always("BODY", Action.silence())
+                        .start();
+                var dns = LocalDns.start()
+                        .mx("hanging.test", 10, "mx.hanging.test")
+                        .a("mx.hanging.test", "127.0.0.1");
+                var byMx = Outbound.start(Outbound.config()
+                        .resolver(dns.resolver())
+                        .mxPort(hanging.port())
+                        .timeouts(SmtpTimeouts.DEFAULT.atMost(Duration.ofSeconds(25)))
+                        .build())) {
+            var limits = connector().limits(4, 2, 100, IDLE);
+            List<CompletableFuture<DeliveryReport>> shared = sendToHanging(byMx, limits.build(), 30);
+            // whoever waits for a smart host keeps nobody else from leaving
+            List<CompletableFuture<DeliveryReport>> alone =
+                    sendToHanging(byMx, limits.name("alone").to(hanging).build(), 30);
+
+            await().atMost(Duration.ofSeconds(15))
+                    .untilAsserted(() -> assertThat(shared.stream().filter(CompletableFuture::isDone))
+                            .hasSize(26));
+            assertThat(shared.stream().filter(CompletableFuture::isDone))
+                    .allSatisfy(report -> assertThat(report.join().outcomes().values())
+                            .allSatisfy(outcome ->
+                                    assertThat(((Deferred) outcome).reason()).contains("has made no progress for")));
+            assertThat(alone).noneMatch(CompletableFuture::isDone);
+        }
+    }
+
+    private static List<CompletableFuture<DeliveryReport>> sendToHanging(
+            Outbound from, OutboundConnector connector, int messages) {
+        List<CompletableFuture<DeliveryReport>> reports = new ArrayList<>();
+        for (int i = 0; i < messages; i++) {
+            reports.add(from.transport()
+                    .send(connector, connector.tls(), Outbound.message(address("x@hanging.test")))
+                    .toCompletableFuture());
+        }
+        return reports;
     }
 
     @Test

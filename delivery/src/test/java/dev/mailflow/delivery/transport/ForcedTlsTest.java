@@ -23,6 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
@@ -32,6 +33,7 @@ import dev.mailflow.delivery.testing.LocalDns;
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
+import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Session;
 import dev.mailflow.policy.connector.SmartHost;
 import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
@@ -441,9 +443,10 @@ class ForcedTlsTest {
         }
     }
 
-    @Test
-    void tlsSessionShouldBeResumedByConnectionsWithTheSameRequirement() {
-        try (var peer = peer(GOOD).protocols("TLSv1.2").start()) {
+    @ParameterizedTest
+    @ValueSource(strings = {"TLSv1.2", "TLSv1.3"})
+    void tlsSessionShouldBeResumedByConnectionsWithTheSameRequirement(String protocol) {
+        try (var peer = peer(GOOD).protocols(protocol).start()) {
             var connector = connector()
                     .to(peer)
                     .tls(named(HOST, CA))
@@ -451,11 +454,12 @@ class ForcedTlsTest {
                     .build();
             outbound.send(connector);
             outbound.send(connector);
+            outbound.send(connector().to(peer).tls(trusting(TlsLevel.CA, CA)).build());
 
-            assertThat(peer.sessions()).hasSize(2);
-            assertThat(peer.sessions().get(1).tlsSessionId())
-                    .isNotEmpty()
-                    .isEqualTo(peer.sessions().get(0).tlsSessionId());
+            assertThat(peer.sessions()).extracting(Session::tlsSince).satisfies(since -> {
+                assertThat(since.get(1)).isEqualTo(since.get(0));
+                assertThat(since.get(2)).isGreaterThan(since.get(0));
+            });
         }
     }
 
