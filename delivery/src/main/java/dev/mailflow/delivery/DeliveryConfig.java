@@ -2,6 +2,8 @@
 package dev.mailflow.delivery;
 
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
@@ -10,6 +12,9 @@ import java.util.Optional;
 import java.util.Set;
 
 import org.xbill.DNS.Resolver;
+
+import dev.mailflow.delivery.tlsrpt.ReportSettings;
+import dev.mailflow.policy.certificate.TrustAnchors;
 
 /**
  * Settings of the outbound engine that no connector has. Immutable; every setting but {@code heloName} has a default.
@@ -23,6 +28,11 @@ import org.xbill.DNS.Resolver;
  * @param tlsProtocols the only TLS versions spoken
  * @param revocationLimit how long a certificate's revocation may be asked for; then it counts as not revoked
  * @param connectionAge no connection is reused that is older
+ * @param dnssec how it is known what DNSSEC vouches for
+ * @param webAuthorities whom MTA-STS and reports by HTTPS trust
+ * @param httpsPort port of web servers
+ * @param stateDirectory where MTA-STS policies and counts for TLS reports outlive a restart; empty: nowhere
+ * @param reports in whose name TLS reports are sent; empty: none are
  */
 public record DeliveryConfig(
         String heloName,
@@ -35,7 +45,28 @@ public record DeliveryConfig(
         int ioThreads,
         List<String> tlsProtocols,
         Duration revocationLimit,
-        Duration connectionAge) {
+        Duration connectionAge,
+        Dnssec dnssec,
+        TrustAnchors webAuthorities,
+        int httpsPort,
+        Optional<Path> stateDirectory,
+        Optional<ReportSettings> reports) {
+
+    /** How it is known what DNSSEC vouches for. */
+    public sealed interface Dnssec {
+        /** It is not: DANE has no say. */
+        record Unknown() implements Dnssec {}
+
+        /** A recursive resolver validates, and nobody on the way to it can speak for it. */
+        record TrustedResolver(InetSocketAddress resolver) implements Dnssec {}
+
+        /**
+         * We validate what the usual resolvers bring.
+         *
+         * @param rootAnchors DS or DNSKEY records of the root, as in a zone file
+         */
+        record Validated(String rootAnchors) implements Dnssec {}
+    }
 
     public DeliveryConfig {
         ownNames = Set.copyOf(ownNames);
@@ -69,6 +100,11 @@ public record DeliveryConfig(
         private List<String> tlsProtocols = List.of("TLSv1.3", "TLSv1.2");
         private Duration revocationLimit = Duration.ofSeconds(5);
         private Duration connectionAge = Duration.ofMinutes(5);
+        private Dnssec dnssec = new Dnssec.Unknown();
+        private TrustAnchors webAuthorities = TrustAnchors.jdk();
+        private int httpsPort = 443;
+        private Optional<Path> stateDirectory = Optional.empty();
+        private Optional<ReportSettings> reports = Optional.empty();
 
         private Builder(String heloName) {
             this.heloName = Objects.requireNonNull(heloName);
@@ -124,6 +160,31 @@ public record DeliveryConfig(
             return this;
         }
 
+        public Builder dnssec(Dnssec how) {
+            this.dnssec = how;
+            return this;
+        }
+
+        public Builder webAuthorities(TrustAnchors authorities) {
+            this.webAuthorities = authorities;
+            return this;
+        }
+
+        public Builder httpsPort(int port) {
+            this.httpsPort = port;
+            return this;
+        }
+
+        public Builder stateDirectory(Path directory) {
+            this.stateDirectory = Optional.of(directory);
+            return this;
+        }
+
+        public Builder reports(ReportSettings settings) {
+            this.reports = Optional.of(settings);
+            return this;
+        }
+
         public DeliveryConfig build() {
             return new DeliveryConfig(
                     heloName,
@@ -136,7 +197,12 @@ public record DeliveryConfig(
                     ioThreads,
                     tlsProtocols,
                     revocationLimit,
-                    connectionAge);
+                    connectionAge,
+                    dnssec,
+                    webAuthorities,
+                    httpsPort,
+                    stateDirectory,
+                    reports);
         }
     }
 }

@@ -75,9 +75,8 @@ public final class AddressRewrite extends GenericMailet {
         direction = switch (word) {
             case "outbound" -> Direction.OUTBOUND;
             case "inbound" -> Direction.INBOUND;
-            default ->
-                throw new MessagingException(
-                        PARAMETER.formatted("direction") + "found '" + word + "', expected outbound or inbound");
+            default -> throw new MessagingException(
+                    PARAMETER.formatted("direction") + "found '" + word + "', expected outbound or inbound");
         };
         Optional<String> headers = Optional.ofNullable(getInitParameter("headers"));
         try {

@@ -1,6 +1,9 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.mailets;
 
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -8,15 +11,18 @@ import java.util.Map;
 import java.util.Optional;
 
 import javax.mail.MessagingException;
+import javax.mail.internet.AddressException;
 import javax.mail.internet.MimeMessage;
 
 import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
+import org.apache.james.filesystem.api.FileSystem;
 import org.apache.james.lifecycle.api.LifecycleUtil;
 import org.apache.mailet.Attribute;
 import org.apache.mailet.AttributeName;
 import org.apache.mailet.AttributeUtils;
 import org.apache.mailet.AttributeValue;
+import org.apache.james.server.core.MailImpl;
 import org.apache.mailet.Mail;
 import org.apache.mailet.base.GenericMailet;
 import org.slf4j.Logger;
@@ -26,7 +32,9 @@ import com.google.inject.Inject;
 
 import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.OwnHostName;
+import dev.mailflow.delivery.nexthop.NameServers;
 import dev.mailflow.delivery.queue.DeliveryService;
+import dev.mailflow.delivery.tlsrpt.ReportSettings;
 import dev.mailflow.delivery.transport.PooledSmtpTransport;
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
@@ -53,6 +61,12 @@ import dev.mailflow.policy.rule.RuleMarks;
  * <mailet match="All" class="dev.mailflow.mailets.RouteToConnector">
  *   <connector>fabrikam-out</connector>    <!-- optional: this one, whatever the recipient; a transport rule's wins -->
  *   <heloName>mx.contoso.com</heloName>    <!-- optional: default is the host's name -->
+ *   <trustedResolver>127.0.0.1:53</trustedResolver>  <!-- optional: validates DNSSEC, and is believed -->
+ *   <rootTrustAnchors>file://conf/root.key</rootTrustAnchors>  <!-- or: validate here, by these records -->
+ *   <tlsReports>true</tlsReports>          <!-- optional: daily reports (RFC 8460) to who asks for them -->
+ *   <tlsReportFrom>postmaster@contoso.com</tlsReportFrom>
+ *   <tlsReportContact>mailto:tls@contoso.com</tlsReportContact>
+ *   <tlsReportOrganization>Contoso</tlsReportOrganization>
  * </mailet>
  * }</pre>
  *
@@ -66,15 +80,18 @@ public final class RouteToConnector extends GenericMailet {
     private final PolicyRepository policies;
     private final DeliveryService delivery;
     private final MailFlowEvents events;
+    private final FileSystem files;
     private Optional<String> named = Optional.empty();
     private String heloName = "localhost";
     private boolean started;
 
     @Inject
-    public RouteToConnector(PolicyRepository policies, DeliveryService delivery, MailFlowEvents events) {
+    public RouteToConnector(
+            PolicyRepository policies, DeliveryService delivery, MailFlowEvents events, FileSystem files) {
         this.policies = policies;
         this.delivery = delivery;
         this.events = events;
+        this.files = files;
     }
 
     @Override
@@ -87,11 +104,88 @@ public final class RouteToConnector extends GenericMailet {
             }
         }
         heloName = Optional.ofNullable(getInitParameter("heloName")).orElseGet(OwnHostName::get);
-        delivery.start(
-                getMailetContext(),
-                () -> new PooledSmtpTransport(DeliveryConfig.builder(heloName).build()),
-                heloName);
+        DeliveryConfig config = configuration(heloName);
+        delivery.start(getMailetContext(), () -> new PooledSmtpTransport(config), heloName);
         started = true;
+    }
+
+    private DeliveryConfig configuration(String introducedAs) throws MessagingException {
+        DeliveryConfig.Builder config = DeliveryConfig.builder(introducedAs).dnssec(dnssec());
+        try {
+            config.stateDirectory(files.getFile("file://var/mailflow").toPath());
+        } catch (FileNotFoundException e) {
+            LOGGER.warn(
+                    "There is no directory file://var/: MTA-STS policies and TLS reports do not outlive a restart", e);
+        }
+        String wanted = getInitParameter("tlsReports", "true");
+        if (!wanted.equals("true") && !wanted.equals("false")) {
+            throw new MessagingException("parameter <tlsReports>: found '" + wanted + "', expected true or false");
+        }
+        if (wanted.equals("true")) {
+            MailAddress from = reportSender();
+            config.reports(new ReportSettings(
+                    getInitParameter("tlsReportOrganization", introducedAs),
+                    introducedAs,
+                    from,
+                    getInitParameter("tlsReportContact", "mailto:" + from.asString()),
+                    this::sendReport));
+        }
+        return config.build();
+    }
+
+    private MailAddress reportSender() throws MessagingException {
+        String written = getInitParameter(
+                "tlsReportFrom", getMailetContext().getPostmaster().asString());
+        try {
+            return new MailAddress(written);
+        } catch (AddressException e) {
+            throw new MessagingException(
+                    "parameter <tlsReportFrom>: found '" + written + "', expected a mail address", e);
+        }
+    }
+
+    /** A report takes the way of all mail, so that it is signed and routed like it. */
+    private void sendReport(MailAddress from, MailAddress to, MimeMessage message) throws MessagingException {
+        MailImpl mail = MailImpl.builder()
+                .name(MailImpl.getId())
+                .sender(from)
+                .addRecipient(to)
+                .mimeMessage(message)
+                .build();
+        try {
+            getMailetContext().sendMail(mail);
+        } finally {
+            LifecycleUtil.dispose(mail);
+        }
+    }
+
+    private DeliveryConfig.Dnssec dnssec() throws MessagingException {
+        Optional<String> resolver =
+                Optional.ofNullable(getInitParameter("trustedResolver")).map(String::trim);
+        Optional<String> anchors =
+                Optional.ofNullable(getInitParameter("rootTrustAnchors")).map(String::trim);
+        if (resolver.isPresent() && anchors.isPresent()) {
+            throw new MessagingException(
+                    "parameters <trustedResolver> and <rootTrustAnchors>: found both, expected one of them: either a"
+                            + " resolver is believed or its answers are validated here");
+        }
+        if (resolver.isPresent()) {
+            return new DeliveryConfig.Dnssec.TrustedResolver(NameServers.address(resolver.get())
+                    .orElseThrow(() -> new MessagingException("parameter <trustedResolver>: found '" + resolver.get()
+                            + "', expected an address or address:port, IPv6 in brackets")));
+        }
+        if (anchors.isEmpty()) {
+            return new DeliveryConfig.Dnssec.Unknown();
+        }
+        try {
+            return new DeliveryConfig.Dnssec.Validated(
+                    Files.readString(files.getFile(anchors.get()).toPath()));
+        } catch (IOException e) {
+            throw new MessagingException(
+                    "parameter <rootTrustAnchors>: found '" + anchors.get() + "', which cannot be read: "
+                            + e.getMessage(),
+                    e);
+        }
     }
 
     private static String parameter() {

@@ -25,6 +25,7 @@ import java.util.concurrent.TimeUnit;
 
 import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
+import org.xbill.DNS.Lookup;
 
 import com.google.common.util.concurrent.ThreadFactoryBuilder;
 
@@ -37,6 +38,7 @@ import dev.mailflow.delivery.HopUsed;
 import dev.mailflow.delivery.MessageContent;
 import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.RecipientOutcome;
+import dev.mailflow.delivery.nexthop.DnsLookup;
 import dev.mailflow.delivery.nexthop.NextHopResolver;
 import dev.mailflow.delivery.nexthop.NextHopResolver.Family;
 import dev.mailflow.delivery.nexthop.Resolution;
@@ -96,10 +98,17 @@ public final class ConnectorValidation implements AutoCloseable {
         this.connector = connector;
         this.config = config;
         this.timeout = timeout;
-        this.resolver = new NextHopResolver(config, threads, new Random());
+        DnsLookup dns = new DnsLookup(
+                config.resolver().orElseGet(Lookup::getDefaultResolver), false, config.clock());
+        this.resolver = new NextHopResolver(config, dns, new Random());
         this.dialer = new SmtpDialer(
                 loops,
-                new TlsClients(config.tlsProtocols(), threads, config.revocationLimit(), config.clock()),
+                new TlsClients(
+                        config.tlsProtocols(),
+                        threads,
+                        config.revocationLimit(),
+                        config.webAuthorities(),
+                        config.clock()),
                 threads,
                 threads,
                 config.timeouts(),
@@ -190,10 +199,15 @@ public final class ConnectorValidation implements AutoCloseable {
             return;
         }
         Optional<PeerIdentity> identity = tls.level() == TlsLevel.DOMAIN
-                ? tls.name().<PeerIdentity>map(PeerIdentity.Named::new).or(target::identity)
+                ? tls.name().<PeerIdentity>map(PeerIdentity.OneOf::named).or(target::identity)
                 : Optional.empty();
         HopAddress hop = new HopAddress(target.host(), address, target.port());
-        if (!judge(where, hop, seen, new SessionTerms(connector.name(), tls, identity, Optional.empty()))) {
+        if (tls.level() == TlsLevel.DANE) {
+            findings.add(Finding.skipped(
+                    where, CERTIFICATE, "level dane is judged by delivery only, which knows whose DNS answers to believe"));
+            return;
+        }
+        if (!judge(where, hop, seen, new SessionTerms(connector.name(), tls, identity, Optional.empty(), Optional.empty()))) {
             connector.credentials().forEach(unused -> findings.add(skipped(where, AUTH)));
             return;
         }
@@ -201,7 +215,7 @@ public final class ConnectorValidation implements AutoCloseable {
         for (Credentials credentials : connector.credentials()) {
             boolean asked = sender.isEmpty() || connector.credentialsFor(sender).equals(Optional.of(credentials));
             if (asked && users.add(credentials.user())) {
-                authenticate(where, hop, new SessionTerms(connector.name(), tls, identity, Optional.of(credentials)));
+                authenticate(where, hop, new SessionTerms(connector.name(), tls, identity, Optional.empty(), Optional.of(credentials)));
             }
         }
         if (connector.credentials().isEmpty()) {

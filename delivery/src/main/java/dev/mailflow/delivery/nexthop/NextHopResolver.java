@@ -1,40 +1,36 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.nexthop;
 
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
 
 import org.apache.james.core.Domain;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.xbill.DNS.AAAARecord;
 import org.xbill.DNS.ARecord;
 import org.xbill.DNS.Address;
-import org.xbill.DNS.Cache;
-import org.xbill.DNS.DClass;
 import org.xbill.DNS.Lookup;
 import org.xbill.DNS.MXRecord;
 import org.xbill.DNS.Name;
+import org.xbill.DNS.NameTooLongException;
 import org.xbill.DNS.Record;
-import org.xbill.DNS.Resolver;
 import org.xbill.DNS.TextParseException;
 import org.xbill.DNS.Type;
-import org.xbill.DNS.lookup.LookupSession;
-import org.xbill.DNS.lookup.NoSuchDomainException;
-import org.xbill.DNS.lookup.NoSuchRRSetException;
+import org.xbill.DNS.hosts.HostsFileParser;
 
 import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.RecipientOutcome;
@@ -48,33 +44,20 @@ import dev.mailflow.policy.domain.DomainPattern;
  * RFC 7505). Nothing blocks; answers are kept for their time to live, the negative ones too.
  */
 public final class NextHopResolver {
-    private static final Duration LIMIT = Duration.ofSeconds(30);
+    private static final Logger LOGGER = LoggerFactory.getLogger(NextHopResolver.class);
 
-    private final LookupSession mxLookup;
-    private final LookupSession hostLookup;
+    private final DnsLookup dns;
+    private final List<Name> searchPath;
+    private final HostsFileParser hostsFile = new HostsFileParser();
     private final Set<Name> ownNames;
     private final int mxPort;
     private final Random random;
 
-    /** @param executor completes look-ups */
-    public NextHopResolver(DeliveryConfig config, Executor executor, Random random) {
-        Resolver resolver = config.resolver().orElseGet(Lookup::getDefaultResolver);
-        Cache cache = new Cache(DClass.IN);
-        this.mxLookup = LookupSession.builder()
-                .resolver(resolver)
-                .executor(executor)
-                .cache(cache)
-                .build();
-        var hosts = LookupSession.builder()
-                .resolver(resolver)
-                .executor(executor)
-                .cache(cache)
-                .defaultHostsFileParser();
-        if (config.resolver().isEmpty()) {
-            // smart hosts are written by administrators, who expect what their system does with short names
-            hosts.searchPath(Lookup.getDefaultSearchPath());
-        }
-        this.hostLookup = hosts.build();
+    /** @param dns answers all questions */
+    public NextHopResolver(DeliveryConfig config, DnsLookup dns, Random random) {
+        this.dns = dns;
+        // smart hosts are written by administrators, who expect what their system does with short names
+        this.searchPath = config.resolver().isEmpty() ? Lookup.getDefaultSearchPath() : List.of();
         this.mxPort = config.mxPort();
         this.random = random;
         this.ownNames = new HashSet<>();
@@ -109,7 +92,7 @@ public final class NextHopResolver {
         String host = smartHost.host();
         Optional<PeerIdentity> identity =
                 literal(host).<PeerIdentity>map(PeerIdentity.Addressed::new).or(() -> named(host));
-        return new Target(host, smartHost.port(), identity);
+        return new Target(host, smartHost.port(), identity, true, List.of());
     }
 
     /** MX hosts of a domain by preference, within a preference at random. */
@@ -118,7 +101,11 @@ public final class NextHopResolver {
         Optional<InetAddress> literal = domainLiteral(text);
         if (literal.isPresent()) {
             return CompletableFuture.completedFuture(new Resolution.Found<>(List.of(new Target(
-                    literal.get().getHostAddress(), mxPort, Optional.of(new PeerIdentity.Addressed(literal.get()))))));
+                    literal.get().getHostAddress(),
+                    mxPort,
+                    Optional.of(new PeerIdentity.Addressed(literal.get())),
+                    false,
+                    List.of()))));
         }
         String ascii;
         try {
@@ -130,30 +117,27 @@ public final class NextHopResolver {
         if (name.isEmpty()) {
             return nowhere(failed("5.1.2", "'" + text + "' is not a domain name"));
         }
-        // Without DNSSEC the MX record proves nothing: the certificate must name the recipient domain itself.
-        Optional<PeerIdentity> identity = named(ascii);
         String asked = ascii;
-        return lookup(mxLookup, name.get(), Type.MX).handle((records, thrown) -> {
-            if (thrown == null) {
-                return records.stream().anyMatch(MXRecord.class::isInstance)
-                        ? mxTargets(text, records, identity)
-                        : new Resolution.Found<>(List.of(new Target(asked, mxPort, identity)));
+        return dns.ask(name.get(), Type.MX).thenApply(answer -> {
+            if (answer instanceof DnsAnswer.Found found) {
+                return mxTargets(text, asked, found);
             }
-            Throwable cause = cause(thrown);
-            if (cause instanceof NoSuchDomainException) {
-                return new Resolution.Nowhere<>(failed("5.1.2", "domain '" + text + "' does not exist"));
+            if (answer instanceof DnsAnswer.Nothing nothing) {
+                return nothing.exists()
+                        // RFC 5321 section 5.1: the domain is its own MX host
+                        ? new Resolution.Found<>(
+                                List.of(new Target(asked, mxPort, named(asked), nothing.secure(), List.of(asked))))
+                        : new Resolution.Nowhere<>(failed("5.1.2", "domain '" + text + "' does not exist"));
             }
-            return cause instanceof NoSuchRRSetException
-                    // RFC 5321 section 5.1: the domain is its own MX host
-                    ? new Resolution.Found<>(List.of(new Target(asked, mxPort, identity)))
-                    : new Resolution.Nowhere<>(
-                            deferred("4.4.3", "MX records of '" + text + "' cannot be looked up: " + describe(cause)));
+            return new Resolution.Nowhere<>(deferred(
+                    "4.4.3",
+                    "MX records of '" + text + "' cannot be looked up: " + ((DnsAnswer.Unknown) answer).reason()));
         });
     }
 
-    private Resolution<Target> mxTargets(String domain, List<Record> records, Optional<PeerIdentity> identity) {
+    private Resolution<Target> mxTargets(String domain, String asked, DnsAnswer.Found answer) {
         List<MXRecord> hosts = new ArrayList<>();
-        for (Record each : records) {
+        for (Record each : answer.records()) {
             if (each instanceof MXRecord mx) {
                 hosts.add(mx);
             }
@@ -179,8 +163,18 @@ public final class NextHopResolver {
         if (hosts.isEmpty()) {
             return new Resolution.Nowhere<>(deferred("4.4.4", "domain '" + domain + "' has no usable MX record"));
         }
+        String canonical = answer.canonical().toString(true).toLowerCase(Locale.ROOT);
+        List<String> mailDomains = canonical.equals(asked) ? List.of(asked) : List.of(asked, canonical);
         return new Resolution.Found<>(hosts.stream()
-                .map(host -> new Target(host.getTarget().toString(true), mxPort, identity))
+                .map(mx -> mx.getTarget().toString(true).toLowerCase(Locale.ROOT))
+                .map(host -> new Target(
+                        host,
+                        mxPort,
+                        // Without DNSSEC the MX record proves nothing: the certificate must name the mail domain
+                        // itself.
+                        answer.secure() ? PeerIdentity.of(List.of(asked, host)) : named(asked),
+                        answer.secure(),
+                        mailDomains))
                 .toList());
     }
 
@@ -211,24 +205,70 @@ public final class NextHopResolver {
         if (name.isEmpty()) {
             return nowhere(deferred("4.4.4", "'" + host + "' is not a host name"));
         }
-        return lookup(hostLookup, name.get(), family.recordType).handle((records, thrown) -> {
-            if (thrown != null) {
-                Throwable cause = cause(thrown);
-                return new Resolution.Nowhere<>(
-                        cause instanceof NoSuchDomainException || cause instanceof NoSuchRRSetException
-                                ? noAddress(host)
-                                : deferred("4.4.3", "host '" + host + "' cannot be looked up: " + describe(cause)));
+        Optional<InetAddress> written = written(name.get(), family);
+        return written.isPresent()
+                ? CompletableFuture.completedFuture(new Resolution.Found<>(List.of(written.get())))
+                : ask(candidates(name.get()), family).thenApply(answer -> addresses(host, answer));
+    }
+
+    /** What the hosts file of this system says, as for every other program. */
+    private Optional<InetAddress> written(Name host, Family family) {
+        try {
+            return hostsFile.getAddressForHost(absolute(host), family.recordType);
+        } catch (IOException | IllegalArgumentException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static Name absolute(Name host) {
+        try {
+            return host.isAbsolute() ? host : Name.concatenate(host, Name.root);
+        } catch (NameTooLongException e) {
+            throw new IllegalArgumentException(e);
+        }
+    }
+
+    /** A name without a dot is completed as the system completes it. */
+    private List<Name> candidates(Name host) {
+        List<Name> candidates = new ArrayList<>();
+        if (!host.isAbsolute() && host.labels() == 1) {
+            for (Name suffix : searchPath) {
+                try {
+                    candidates.add(Name.concatenate(host, suffix));
+                } catch (NameTooLongException e) {
+                    LOGGER.debug("'{}' is too long for search suffix {}", host, suffix);
+                }
             }
-            List<InetAddress> found = new ArrayList<>();
-            for (Record each : records) {
+        }
+        candidates.add(absolute(host));
+        return candidates;
+    }
+
+    private CompletionStage<DnsAnswer> ask(List<Name> candidates, Family family) {
+        CompletionStage<DnsAnswer> answer = dns.ask(candidates.get(0), family.recordType);
+        return candidates.size() == 1
+                ? answer
+                : answer.thenCompose(first -> first instanceof DnsAnswer.Found
+                        ? CompletableFuture.completedFuture(first)
+                        : ask(candidates.subList(1, candidates.size()), family));
+    }
+
+    private static Resolution<InetAddress> addresses(String host, DnsAnswer answer) {
+        if (answer instanceof DnsAnswer.Unknown unknown) {
+            return new Resolution.Nowhere<>(
+                    deferred("4.4.3", "host '" + host + "' cannot be looked up: " + unknown.reason()));
+        }
+        List<InetAddress> found = new ArrayList<>();
+        if (answer instanceof DnsAnswer.Found records) {
+            for (Record each : records.records()) {
                 if (each instanceof ARecord a) {
                     found.add(a.getAddress());
                 } else if (each instanceof AAAARecord aaaa) {
                     found.add(aaaa.getAddress());
                 }
             }
-            return found.isEmpty() ? new Resolution.Nowhere<>(noAddress(host)) : new Resolution.Found<>(found);
-        });
+        }
+        return found.isEmpty() ? new Resolution.Nowhere<>(noAddress(host)) : new Resolution.Found<>(found);
     }
 
     private static RecipientOutcome noAddress(String host) {
@@ -241,18 +281,6 @@ public final class NextHopResolver {
         } catch (TextParseException | IllegalArgumentException e) {
             return Optional.empty();
         }
-    }
-
-    private static CompletableFuture<List<Record>> lookup(LookupSession session, Name name, int type) {
-        CompletableFuture<List<Record>> records = new CompletableFuture<>();
-        session.lookupAsync(name, type).whenComplete((result, thrown) -> {
-            if (thrown == null) {
-                records.complete(result.getRecords());
-            } else {
-                records.completeExceptionally(thrown);
-            }
-        });
-        return records.orTimeout(LIMIT.toMillis(), TimeUnit.MILLISECONDS);
     }
 
     private static <T> CompletionStage<Resolution<T>> nowhere(RecipientOutcome outcome) {
@@ -268,12 +296,7 @@ public final class NextHopResolver {
     }
 
     private static Optional<PeerIdentity> named(String host) {
-        try {
-            return Optional.of(
-                    new PeerIdentity.Named(new DomainPattern(DomainPattern.Kind.EXACT, DomainPattern.normalize(host))));
-        } catch (IllegalArgumentException e) {
-            return Optional.empty();
-        }
+        return PeerIdentity.of(List.of(host));
     }
 
     private static Optional<InetAddress> literal(String host) {
@@ -299,13 +322,5 @@ public final class NextHopResolver {
         } catch (TextParseException e) {
             return Optional.empty();
         }
-    }
-
-    private static Throwable cause(Throwable thrown) {
-        return thrown instanceof CompletionException && thrown.getCause() != null ? thrown.getCause() : thrown;
-    }
-
-    private static String describe(Throwable cause) {
-        return cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
     }
 }

@@ -347,13 +347,13 @@ public final class DeliveryService {
             Route route = policies.current().outboundConnectors().named(connector, "the mail's queue");
             return route instanceof Route.Via via
                     ? transport
-                            .send(via.connector(), requirement(via.connector(), queued.requiresTls()), queued.message())
+                            .send(via.connector(), requirement(via.connector(), queued), queued.message())
                             .toCompletableFuture()
                     : CompletableFuture.completedFuture(deferAll(queued.recipients(), route.reason()));
         }
 
-        private TlsRequirement requirement(OutboundConnector settings, boolean requiresTls) {
-            return requiresTls ? settings.tls().atLeastEncrypt() : settings.tls();
+        private TlsRequirement requirement(OutboundConnector settings, QueuedMail queued) {
+            return queued.requiresTls() ? settings.tls().atLeastEncrypt() : settings.tls();
         }
 
         private DeliveryReport deferAll(List<MailAddress> recipients, String reason) {

@@ -7,15 +7,38 @@ import java.util.concurrent.CompletionException;
 import dev.mailflow.delivery.HopUsed;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.SmtpReply;
+import dev.mailflow.delivery.tls.TlsFault;
 
 /**
  * Why a next hop, or a connection to it, could not be used. Always worth another attempt, here or elsewhere.
  *
  * @param enhancedStatus RFC 3463, {@code 4.x.x}
  * @param reason one sentence for people
+ * @param fault what was wrong with TLS, for reports; only with kind {@link Kind#TLS}
  */
 public record HopFailure(
-        Kind kind, String enhancedStatus, String reason, Optional<SmtpReply> reply, Optional<HopUsed> hop) {
+        Kind kind,
+        String enhancedStatus,
+        String reason,
+        Optional<SmtpReply> reply,
+        Optional<HopUsed> hop,
+        Optional<TlsFault> fault) {
+
+    public HopFailure(
+            Kind kind, String enhancedStatus, String reason, Optional<SmtpReply> reply, Optional<HopUsed> hop) {
+        this(
+                kind,
+                enhancedStatus,
+                reason,
+                reply,
+                hop,
+                kind == Kind.TLS ? Optional.of(TlsFault.VALIDATION_FAILURE) : Optional.empty());
+    }
+
+    /** The same failure, for a reason that reports know. */
+    public HopFailure because(TlsFault known) {
+        return new HopFailure(kind, enhancedStatus, reason, reply, hop, Optional.of(known));
+    }
 
     /** What went wrong; where several hops failed, the reason of the later kind is the clearest to report. */
     public enum Kind {

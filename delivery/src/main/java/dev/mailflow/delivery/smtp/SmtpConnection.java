@@ -27,6 +27,8 @@ import dev.mailflow.delivery.OutboundRecipient;
 import dev.mailflow.delivery.SmtpReply;
 import dev.mailflow.delivery.SmtpTimeouts;
 import dev.mailflow.delivery.TlsUsed;
+import dev.mailflow.delivery.tls.CertificateRefusedException;
+import dev.mailflow.delivery.tls.TlsFault;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
@@ -68,6 +70,7 @@ public final class SmtpConnection {
     private Optional<Transaction> transaction = Optional.empty();
     private volatile EhloCapabilities capabilities = EhloCapabilities.NONE;
     private volatile HopUsed used;
+    private volatile Optional<SSLSession> tlsSession = Optional.empty();
     private boolean tlsUnconfirmed;
     private boolean needsReset;
     private boolean quitting;
@@ -250,8 +253,14 @@ public final class SmtpConnection {
         return used.tls().isPresent();
     }
 
-    void tlsEstablished(TlsUsed tls) {
+    void tlsEstablished(TlsUsed tls, SSLSession session) {
         used = hop.used(tls);
+        tlsSession = Optional.of(session);
+    }
+
+    /** Empty: plaintext. */
+    public Optional<SSLSession> tlsSession() {
+        return tlsSession;
     }
 
     HopFailure failure(HopFailure.Kind kind, String status, String reason) {
@@ -266,7 +275,10 @@ public final class SmtpConnection {
     }
 
     HopFailure tlsFailure(Throwable cause) {
-        return failure(HopFailure.Kind.TLS, "4.7.5", TlsFailureText.describe(connector, hop, cause));
+        return failure(HopFailure.Kind.TLS, "4.7.5", TlsFailureText.describe(connector, hop, cause))
+                .because(TlsFailureText.refusal(cause)
+                        .map(CertificateRefusedException::fault)
+                        .orElse(TlsFault.VALIDATION_FAILURE));
     }
 
     /** The transaction is over; {@code reset}: the next one must begin with RSET. */

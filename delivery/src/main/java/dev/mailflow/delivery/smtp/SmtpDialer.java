@@ -19,7 +19,9 @@ import dev.mailflow.delivery.SmtpReply;
 import dev.mailflow.delivery.SmtpTimeouts;
 import dev.mailflow.delivery.smtp.HopFailure.Kind;
 import dev.mailflow.delivery.tls.CertificateRefusedException;
+import dev.mailflow.delivery.tls.PublishedTrust;
 import dev.mailflow.delivery.tls.TlsClients;
+import dev.mailflow.delivery.tls.TlsFault;
 import dev.mailflow.policy.connector.Credentials;
 import dev.mailflow.policy.connector.TlsLevel;
 import io.netty.bootstrap.Bootstrap;
@@ -34,7 +36,8 @@ import io.netty.channel.socket.nio.NioSocketChannel;
  * Opens connections: TCP, greeting, EHLO, TLS as the terms demand, EHLO again, AUTH. A connection that it hands out
  * keeps its terms; where they cannot be kept there is no connection, and the mail waits.
  *
- * <p>Only level {@code opportunistic} ever gets plaintext after TLS went wrong, and then on a new connection: the one
+ * <p>Only level {@code opportunistic}, where nothing published demands more, ever gets plaintext after TLS went wrong, and
+ * then on a new connection: the one
  * on which a handshake failed is in an unknown state.
  */
 // the chains that are not kept end in one that is
@@ -76,17 +79,15 @@ public final class SmtpDialer {
     /** Opens a connection; completes exceptionally with a {@link HopFailure.HopFailureException} only. */
     public CompletionStage<SmtpConnection> open(HopAddress hop, SessionTerms terms) {
         TlsLevel level = terms.tls().level();
-        if (level == TlsLevel.DANE || (level == TlsLevel.NONE && hop.implicitTls())) {
-            String reason = level == TlsLevel.DANE
-                    ? "TLS level 'dane' of connector '" + terms.connector() + "' is not yet supported"
-                    : "connector '" + terms.connector() + "' forbids TLS, but port " + hop.port() + " of " + hop.host()
-                            + " speaks nothing else";
+        if (level == TlsLevel.NONE && hop.implicitTls()) {
+            String reason = "connector '" + terms.connector() + "' forbids TLS, but port " + hop.port() + " of "
+                    + hop.host() + " speaks nothing else";
             return CompletableFuture.failedFuture(
                     new HopFailure(Kind.TLS, NOT_ACCEPTED, reason, Optional.empty(), Optional.of(hop.used()))
                             .asException());
         }
         CompletableFuture<SmtpConnection> first = attempt(hop, terms, level != TlsLevel.NONE);
-        if (level != TlsLevel.OPPORTUNISTIC || hop.implicitTls()) {
+        if (level == TlsLevel.NONE || terms.requiresTls() || hop.implicitTls()) {
             return first;
         }
         return first.handle((connection, thrown) -> {
@@ -194,14 +195,25 @@ public final class SmtpDialer {
                 if (connection.capabilities().startTls()) {
                     return startTls();
                 }
-                return terms.tls().level().requiresTls()
-                        ? fail(
-                                Kind.TLS,
-                                "4.7.4",
-                                "TLS required by connector '" + terms.connector() + "' but host " + hop
-                                        + " did not offer STARTTLS")
+                return terms.requiresTls()
+                        ? CompletableFuture.failedFuture(connection
+                                .failure(
+                                        Kind.TLS,
+                                        "4.7.4",
+                                        "TLS required by " + demander() + " but host " + hop
+                                                + " did not offer STARTTLS")
+                                .because(TlsFault.STARTTLS_NOT_SUPPORTED)
+                                .asException())
                         : CompletableFuture.completedFuture(null);
             });
+        }
+
+        private String demander() {
+            return terms.tls().level().requiresTls()
+                    ? "connector '" + terms.connector() + "'"
+                    : terms.published().orElseThrow() instanceof PublishedTrust.Dane dane
+                            ? "the TLSA records at " + dane.owner()
+                            : "the MTA-STS policy of the domain";
         }
 
         private CompletableFuture<Void> ehlo() {
@@ -241,7 +253,7 @@ public final class SmtpDialer {
             secured = true;
             try {
                 return connection
-                        .startTls(tls.engine(terms.tls(), hop.host(), hop.port()), tlsTasks)
+                        .startTls(tls.engine(terms.tls(), terms.published(), hop.host(), hop.port()), tlsTasks)
                         .thenCompose(this::verify);
             } catch (GeneralSecurityException e) {
                 return fail(Kind.TLS, NOT_ACCEPTED, "connector '" + terms.connector() + "': " + e.getMessage());
@@ -250,7 +262,8 @@ public final class SmtpDialer {
 
         private CompletableFuture<Void> verify(SSLSession session) {
             try {
-                connection.tlsEstablished(tls.verify(session, terms.tls(), terms.identity()));
+                connection.tlsEstablished(
+                        tls.verify(session, terms.tls(), terms.identity(), terms.published()), session);
                 return CompletableFuture.completedFuture(null);
             } catch (CertificateRefusedException e) {
                 // a session that failed must not be resumed

@@ -14,14 +14,15 @@ final class TlsFailureText {
 
     static String describe(String connector, HopAddress hop, Throwable thrown) {
         return refusal(thrown)
+                .map(CertificateRefusedException::getMessage)
                 .map(refused -> "connector '" + connector + "' does not trust " + hop + ": " + refused)
                 .orElseGet(() -> "TLS with " + hop + " failed: " + root(thrown));
     }
 
-    private static Optional<String> refusal(Throwable thrown) {
+    static Optional<CertificateRefusedException> refusal(Throwable thrown) {
         for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {
-            if (cause instanceof CertificateRefusedException) {
-                return Optional.of(cause.getMessage());
+            if (cause instanceof CertificateRefusedException refused) {
+                return Optional.of(refused);
             }
         }
         return Optional.empty();

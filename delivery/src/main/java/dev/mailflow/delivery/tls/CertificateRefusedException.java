@@ -7,11 +7,28 @@ import java.security.cert.CertificateException;
 public final class CertificateRefusedException extends CertificateException {
     private static final long serialVersionUID = 1;
 
+    private final TlsFault fault;
+
     public CertificateRefusedException(String message) {
-        super(message);
+        this(TlsFault.VALIDATION_FAILURE, message);
     }
 
     public CertificateRefusedException(String message, Throwable cause) {
         super(message, cause);
+        this.fault = TlsFault.VALIDATION_FAILURE;
+    }
+
+    public CertificateRefusedException(TlsFault fault, String message) {
+        super(message);
+        this.fault = fault;
+    }
+
+    public CertificateRefusedException(TlsFault fault, String message, Throwable cause) {
+        super(message, cause);
+        this.fault = fault;
+    }
+
+    public TlsFault fault() {
+        return fault;
     }
 }

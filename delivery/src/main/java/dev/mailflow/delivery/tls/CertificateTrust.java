@@ -70,7 +70,9 @@ final class CertificateTrust {
             return;
         }
         if (anchors.isEmpty()) {
-            throw new CertificateRefusedException("no certificate authority is trusted: " + anchorsShown + " is empty");
+            throw new CertificateRefusedException(
+                    TlsFault.CERTIFICATE_NOT_TRUSTED,
+                    "no certificate authority is trusted: " + anchorsShown + " is empty");
         }
         PKIXCertPathBuilderResult path = build(chain, leaf);
         revocation.check(path, stapled);
@@ -93,7 +95,7 @@ final class CertificateTrust {
             return (PKIXCertPathBuilderResult)
                     CertPathBuilder.getInstance("PKIX").build(parameters);
         } catch (CertPathBuilderException e) {
-            throw new CertificateRefusedException(reason(chain, leaf, e), e);
+            throw refusal(chain, leaf, e);
         } catch (InvalidAlgorithmParameterException e) {
             throw new CertificateRefusedException("trust anchors cannot be used: " + e.getMessage(), e);
         } catch (GeneralSecurityException e) {
@@ -101,22 +103,34 @@ final class CertificateTrust {
         }
     }
 
-    private String reason(List<X509Certificate> chain, X509Certificate leaf, CertPathBuilderException e) {
+    private CertificateRefusedException refusal(
+            List<X509Certificate> chain, X509Certificate leaf, CertPathBuilderException e) {
         if (leaf.getIssuerX500Principal().equals(leaf.getSubjectX500Principal())) {
-            return "certificate of '" + leaf.getSubjectX500Principal() + "' is self-signed and not among "
-                    + anchorsShown;
+            return notTrusted(
+                    "certificate of '" + leaf.getSubjectX500Principal() + "' is self-signed and not among "
+                            + anchorsShown,
+                    e);
         }
         Instant now = clock.instant();
         for (X509Certificate above : chain.subList(1, chain.size())) {
             try {
                 checkDates(above, now);
             } catch (CertificateRefusedException dates) {
-                return "issuing " + dates.getMessage() + " ('" + above.getSubjectX500Principal() + "')";
+                return new CertificateRefusedException(
+                        dates.fault(),
+                        "issuing " + dates.getMessage() + " ('" + above.getSubjectX500Principal() + "')",
+                        e);
             }
         }
         X509Certificate last = chain.get(chain.size() - 1);
-        return "certificate chain ends with issuer '" + last.getIssuerX500Principal() + "', which does not lead to "
-                + anchorsShown + " (" + e.getMessage() + ")";
+        return notTrusted(
+                "certificate chain ends with issuer '" + last.getIssuerX500Principal() + "', which does not lead to "
+                        + anchorsShown + " (" + e.getMessage() + ")",
+                e);
+    }
+
+    private static CertificateRefusedException notTrusted(String reason, CertPathBuilderException cause) {
+        return new CertificateRefusedException(TlsFault.CERTIFICATE_NOT_TRUSTED, reason, cause);
     }
 
     /** Whether the certificate is in its time. */
@@ -124,10 +138,12 @@ final class CertificateTrust {
         Instant from = certificate.getNotBefore().toInstant();
         Instant until = certificate.getNotAfter().toInstant();
         if (now.isAfter(until)) {
-            throw new CertificateRefusedException("certificate expired on " + show(until));
+            throw new CertificateRefusedException(
+                    TlsFault.CERTIFICATE_EXPIRED, "certificate expired on " + show(until));
         }
         if (now.isBefore(from)) {
-            throw new CertificateRefusedException("certificate is not valid before " + show(from));
+            throw new CertificateRefusedException(
+                    TlsFault.CERTIFICATE_EXPIRED, "certificate is not valid before " + show(from));
         }
     }
 

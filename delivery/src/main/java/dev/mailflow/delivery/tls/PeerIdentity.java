@@ -3,6 +3,11 @@ package dev.mailflow.delivery.tls;
 
 import java.net.InetAddress;
 import java.security.cert.X509Certificate;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
 
 import dev.mailflow.policy.certificate.CertificateNames;
 import dev.mailflow.policy.domain.DomainPattern;
@@ -17,19 +22,46 @@ public sealed interface PeerIdentity {
      */
     void check(X509Certificate certificate) throws CertificateRefusedException;
 
-    /** A DNS name. */
-    record Named(DomainPattern name) implements PeerIdentity {
+    /** Host names or domains, as from DNS; those that cannot stand in a certificate are left out; empty: all of them. */
+    static Optional<PeerIdentity> of(Collection<String> hosts) {
+        List<DomainPattern> names = new ArrayList<>();
+        for (String host : hosts) {
+            try {
+                names.add(new DomainPattern(DomainPattern.Kind.EXACT, DomainPattern.normalize(host)));
+            } catch (IllegalArgumentException e) {
+                // underscores, for instance: no certificate bears such a name
+                continue;
+            }
+        }
+        return names.isEmpty()
+                ? Optional.empty()
+                : Optional.of(new OneOf(names.stream().distinct().toList()));
+    }
+
+    /** Any of some DNS names; never empty. */
+    record OneOf(List<DomainPattern> names) implements PeerIdentity {
+        public OneOf {
+            names = List.copyOf(names);
+        }
+
+        /** A name as configured, which may be a pattern. */
+        public static OneOf named(DomainPattern name) {
+            return new OneOf(List.of(name));
+        }
+
         @Override
         public void check(X509Certificate certificate) throws CertificateRefusedException {
-            CertificateNames names = CertificateNames.of(certificate);
-            if (!names.satisfy(name)) {
-                throw new CertificateRefusedException("certificate names " + names + " do not match '" + name + "'");
+            CertificateNames found = CertificateNames.of(certificate);
+            if (names.stream().noneMatch(found::satisfy)) {
+                throw new CertificateRefusedException(
+                        TlsFault.CERTIFICATE_HOST_MISMATCH,
+                        "certificate names " + found + " do not match '" + this + "'");
             }
         }
 
         @Override
         public String toString() {
-            return name.toString();
+            return names.stream().map(DomainPattern::toString).collect(Collectors.joining("' or '"));
         }
     }
 
@@ -40,9 +72,11 @@ public sealed interface PeerIdentity {
     record Addressed(InetAddress address) implements PeerIdentity {
         @Override
         public void check(X509Certificate certificate) throws CertificateRefusedException {
-            throw new CertificateRefusedException("certificate names " + CertificateNames.of(certificate)
-                    + " cannot match the address '" + address.getHostAddress()
-                    + "'; give the connector's tls element a name");
+            throw new CertificateRefusedException(
+                    TlsFault.CERTIFICATE_HOST_MISMATCH,
+                    "certificate names " + CertificateNames.of(certificate)
+                            + " cannot match the address '" + address.getHostAddress()
+                            + "'; give the connector's tls element a name");
         }
 
         @Override

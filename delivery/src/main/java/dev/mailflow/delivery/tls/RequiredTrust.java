@@ -31,22 +31,37 @@ import dev.mailflow.policy.certificate.CertificatePin;
 final class RequiredTrust extends X509ExtendedTrustManager {
     private final Optional<CertificateTrust> pkix;
     private final Optional<Set<CertificatePin>> pins;
+    private final List<PublishedCheck> published;
 
-    private RequiredTrust(Optional<CertificateTrust> pkix, Optional<Set<CertificatePin>> pins) {
+    private RequiredTrust(
+            Optional<CertificateTrust> pkix, Optional<Set<CertificatePin>> pins, List<PublishedCheck> published) {
         this.pkix = pkix;
         this.pins = pins;
+        this.published = published;
+    }
+
+    /** What the peer's owner has published, and how a chain is held against it; may block. */
+    @FunctionalInterface
+    interface PublishedCheck {
+        void check(List<X509Certificate> chain, Map<X509Certificate, byte[]> stapled)
+                throws CertificateRefusedException;
     }
 
     static RequiredTrust unchecked() {
-        return new RequiredTrust(Optional.empty(), Optional.empty());
+        return new RequiredTrust(Optional.empty(), Optional.empty(), List.of());
     }
 
     static RequiredTrust pkix(CertificateTrust trust) {
-        return new RequiredTrust(Optional.of(trust), Optional.empty());
+        return new RequiredTrust(Optional.of(trust), Optional.empty(), List.of());
     }
 
     static RequiredTrust pinned(Set<CertificatePin> pins) {
-        return new RequiredTrust(Optional.empty(), Optional.of(pins));
+        return new RequiredTrust(Optional.empty(), Optional.of(pins), List.of());
+    }
+
+    /** This, and what was published besides. */
+    RequiredTrust and(PublishedCheck check) {
+        return new RequiredTrust(pkix, pins, List.of(check));
     }
 
     @Override
@@ -74,6 +89,9 @@ final class RequiredTrust extends X509ExtendedTrustManager {
         if (pins.isPresent()) {
             checkPins(chain.get(0), pins.get());
         }
+        for (PublishedCheck each : published) {
+            each.check(chain, stapled);
+        }
     }
 
     private static void checkPins(X509Certificate leaf, Set<CertificatePin> pins) throws CertificateRefusedException {
@@ -81,8 +99,10 @@ final class RequiredTrust extends X509ExtendedTrustManager {
             String certificate = sha256(leaf.getEncoded());
             String key = sha256(leaf.getPublicKey().getEncoded());
             if (!pins.contains(new CertificatePin(certificate)) && !pins.contains(new CertificatePin(key))) {
-                throw new CertificateRefusedException("certificate SHA-256 " + certificate + " (public key " + key
-                        + ") is none of the " + pins.size() + " pinned");
+                throw new CertificateRefusedException(
+                        TlsFault.CERTIFICATE_NOT_TRUSTED,
+                        "certificate SHA-256 " + certificate + " (public key " + key + ") is none of the " + pins.size()
+                                + " pinned");
             }
         } catch (CertificateEncodingException e) {
             throw new CertificateRefusedException("certificate cannot be read", e);

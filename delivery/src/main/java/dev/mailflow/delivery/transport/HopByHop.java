@@ -52,6 +52,7 @@ final class HopByHop {
     private final List<OutboundRecipient> remaining;
     private final PreparedContent content;
     private final NextHopResolver resolver;
+    private final DestinationTrust trust;
     private final HopHealth health;
     private final ConnectionPool pool;
     private final Map<MailAddress, RecipientOutcome> outcomes;
@@ -59,6 +60,7 @@ final class HopByHop {
 
     private final Deque<Target> targets = new ArrayDeque<>();
     private final Deque<InetAddress> addresses = new ArrayDeque<>();
+    private DestinationTrust.Go held = DestinationTrust.Go.FREELY;
     private int tried;
     private Optional<HopFailure> clearest = Optional.empty();
     private boolean anotherTimeMayDo;
@@ -71,6 +73,7 @@ final class HopByHop {
             List<OutboundRecipient> recipients,
             PreparedContent content,
             NextHopResolver resolver,
+            DestinationTrust trust,
             HopHealth health,
             ConnectionPool pool,
             Map<MailAddress, RecipientOutcome> outcomes) {
@@ -80,6 +83,7 @@ final class HopByHop {
         this.remaining = new ArrayList<>(recipients);
         this.content = content;
         this.resolver = resolver;
+        this.trust = trust;
         this.health = health;
         this.pool = pool;
         this.outcomes = outcomes;
@@ -107,7 +111,16 @@ final class HopByHop {
                             Optional.empty())));
             return;
         }
-        lookUp(targets.poll(), Family.IPV4);
+        Target target = targets.poll();
+        guarded(trust.of(connector, tls, target), verdict -> {
+            if (verdict instanceof DestinationTrust.Go go) {
+                held = go;
+                lookUp(target, Family.IPV4);
+            } else {
+                consider(((DestinationTrust.Leave) verdict).failure());
+                nextTarget();
+            }
+        });
     }
 
     private void lookUp(Target target, Family family) {
@@ -143,19 +156,24 @@ final class HopByHop {
     private void attempt(Target target, Family family, HopAddress hop, boolean fresh) {
         // only where it matters: a connection to a host may otherwise serve all domains the host is MX of
         Optional<PeerIdentity> identity = tls.level() == TlsLevel.DOMAIN
-                ? tls.name().<PeerIdentity>map(PeerIdentity.Named::new).or(target::identity)
+                ? tls.name().<PeerIdentity>map(PeerIdentity.OneOf::named).or(target::identity)
                 : Optional.empty();
-        SessionTerms terms =
-                new SessionTerms(connector.name(), tls, identity, connector.credentialsFor(message.sender()));
+        SessionTerms terms = new SessionTerms(
+                connector.name(), tls, identity, held.published(), connector.credentialsFor(message.sender()));
         boolean alone = connector.nextHops() instanceof NextHops.SmartHosts;
         pool.acquire(new ConnectionPool.Key(hop, terms), connector.limits(), fresh, alone)
                 .whenComplete((lease, thrown) -> {
                     if (thrown == null) {
+                        if (!lease.reused()) {
+                            trust.connected(tls, target, held, hop, lease.connection());
+                        }
                         guarded(
                                 lease.connection().send(message, remaining, content),
                                 result -> onResult(target, family, hop, lease, result));
                     } else {
-                        onFailure(target, family, HopFailure.of(thrown, Optional.of(hop.used())));
+                        HopFailure failure = HopFailure.of(thrown, Optional.of(hop.used()));
+                        trust.notConnected(tls, target, held, hop, failure);
+                        onFailure(target, family, failure);
                     }
                 });
     }

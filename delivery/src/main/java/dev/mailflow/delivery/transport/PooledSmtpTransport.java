@@ -1,7 +1,10 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.transport;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -9,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
@@ -23,16 +27,25 @@ import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.xbill.DNS.Lookup;
+import org.xbill.DNS.Resolver;
+import org.xbill.DNS.dnssec.ValidatingResolver;
 
 import com.google.common.util.concurrent.MoreExecutors;
 import com.google.common.util.concurrent.ThreadFactoryBuilder;
 
 import dev.mailflow.delivery.DeliveryConfig;
+import dev.mailflow.delivery.DeliveryConfig.Dnssec;
 import dev.mailflow.delivery.DeliveryReport;
 import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.OutboundRecipient;
 import dev.mailflow.delivery.OutboundTransport;
 import dev.mailflow.delivery.RecipientOutcome;
+import dev.mailflow.delivery.dane.DaneLookup;
+import dev.mailflow.delivery.https.HttpsClient;
+import dev.mailflow.delivery.mtasts.StsPolicies;
+import dev.mailflow.delivery.nexthop.DnsLookup;
+import dev.mailflow.delivery.nexthop.NameServers;
 import dev.mailflow.delivery.nexthop.NextHopResolver;
 import dev.mailflow.delivery.nexthop.Resolution;
 import dev.mailflow.delivery.nexthop.Target;
@@ -41,7 +54,9 @@ import dev.mailflow.delivery.pool.HopHealth;
 import dev.mailflow.delivery.smtp.HopFailure;
 import dev.mailflow.delivery.smtp.PreparedContent;
 import dev.mailflow.delivery.smtp.SmtpDialer;
+import dev.mailflow.delivery.state.StateFile;
 import dev.mailflow.delivery.tls.TlsClients;
+import dev.mailflow.delivery.tlsrpt.TlsReports;
 import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.TlsLevel;
@@ -63,12 +78,17 @@ public final class PooledSmtpTransport implements OutboundTransport {
     private static final int BLOCKING_THREADS = 8;
     private static final Duration SWEEP = Duration.ofMillis(250);
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(5);
+    private static final Duration NAME_SERVER_PATIENCE = Duration.ofSeconds(5);
+    // RFC 8461 section 3.3 suggests a minute; mail is waiting
+    private static final Duration HTTPS_LIMIT = Duration.ofSeconds(30);
+    private static final Duration TICK = Duration.ofMinutes(1);
 
     private final NioEventLoopGroup eventLoops;
     private final ThreadPoolExecutor contentThreads;
     private final ThreadPoolExecutor tlsThreads;
     private final ThreadPoolExecutor revocationThreads;
     private final NextHopResolver resolver;
+    private final DestinationTrust trust;
     private final HopHealth health;
     private final ConnectionPool pool;
 
@@ -78,8 +98,12 @@ public final class PooledSmtpTransport implements OutboundTransport {
         this.contentThreads = blocking("content");
         this.tlsThreads = blocking("tls");
         this.revocationThreads = blocking("revocation");
-        TlsClients tls =
-                new TlsClients(config.tlsProtocols(), revocationThreads, config.revocationLimit(), config.clock());
+        TlsClients tls = new TlsClients(
+                config.tlsProtocols(),
+                revocationThreads,
+                config.revocationLimit(),
+                config.webAuthorities(),
+                config.clock());
         SmtpDialer dialer = new SmtpDialer(
                 eventLoops,
                 tls,
@@ -88,13 +112,75 @@ public final class PooledSmtpTransport implements OutboundTransport {
                 config.timeouts(),
                 config.heloName(),
                 config.sourceAddress());
-        this.resolver = new NextHopResolver(config, contentThreads, new Random());
+        DnsLookup dns = lookup(config);
+        this.resolver = new NextHopResolver(config, dns, new Random());
+        this.trust = trust(config, dns, tls);
         this.health = new HopHealth(config.clock());
         this.pool = new ConnectionPool(
                 dialer::open, health, config.timeouts().freeConnection(), config.connectionAge(), config.clock());
         eventLoops
                 .next()
+                .scheduleWithFixedDelay(
+                        () -> contentThreads.execute(trust::tick),
+                        TICK.toSeconds(),
+                        TICK.toSeconds(),
+                        TimeUnit.SECONDS);
+        eventLoops
+                .next()
                 .scheduleWithFixedDelay(pool::sweep, SWEEP.toMillis(), SWEEP.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    /** Asks the servers that dnsjava would ask, or the one whose word on DNSSEC counts. */
+    private DnsLookup lookup(DeliveryConfig config) {
+        if (config.dnssec() instanceof Dnssec.TrustedResolver trusted) {
+            return new DnsLookup(nameServers(List.of(trusted.resolver())), true, config.clock());
+        }
+        Resolver usual = config.resolver().orElseGet(Lookup::getDefaultResolver);
+        List<InetSocketAddress> servers = NameServers.of(usual);
+        Resolver resolver = servers.isEmpty() ? usual : nameServers(servers);
+        if (config.dnssec() instanceof Dnssec.Validated validated) {
+            ValidatingResolver validating = new ValidatingResolver(resolver, config.clock());
+            try {
+                validating.loadTrustAnchors(
+                        new ByteArrayInputStream(validated.rootAnchors().getBytes(StandardCharsets.US_ASCII)));
+            } catch (IOException e) {
+                throw new IllegalArgumentException(
+                        "rootAnchors: " + e.getMessage() + ", expected DS or DNSKEY records", e);
+            }
+            return new DnsLookup(validating, true, config.clock());
+        }
+        return new DnsLookup(resolver, false, config.clock());
+    }
+
+    private NameServers nameServers(List<InetSocketAddress> servers) {
+        return new NameServers(eventLoops, servers, NAME_SERVER_PATIENCE, contentThreads);
+    }
+
+    private DestinationTrust trust(DeliveryConfig config, DnsLookup dns, TlsClients tls) {
+        TlsRequirement web = new TlsRequirement(
+                TlsLevel.DOMAIN, Optional.empty(), config.webAuthorities(), Set.of(), Optional.empty());
+        HttpsClient https =
+                new HttpsClient(eventLoops, resolver, tls, tlsThreads, web, config.httpsPort(), HTTPS_LIMIT);
+        StsPolicies policies = new StsPolicies(
+                dns,
+                https,
+                new StateFile<>(
+                        config.stateDirectory().map(directory -> directory.resolve("mta-sts.json")),
+                        new StsPolicies.Memory(),
+                        contentThreads),
+                config.clock());
+        Optional<TlsReports> reports = config.reports()
+                .map(settings -> new TlsReports(
+                        dns,
+                        https,
+                        settings,
+                        new StateFile<>(
+                                config.stateDirectory().map(directory -> directory.resolve("tls-reports.json")),
+                                new TlsReports.Memory(),
+                                contentThreads),
+                        contentThreads,
+                        config.clock()));
+        return new DestinationTrust(new DaneLookup(dns), policies, tls, tlsThreads, reports);
     }
 
     private static ThreadPoolExecutor blocking(String purpose) {
@@ -128,10 +214,6 @@ public final class PooledSmtpTransport implements OutboundTransport {
                             Optional.empty(),
                             Optional.empty()));
         }
-        if (effectiveTls.level() == TlsLevel.DANE) {
-            return allDeferred(
-                    message, "4.7.5", "TLS level 'dane' of connector '" + connector.name() + "' is not yet supported");
-        }
         CompletableFuture<DeliveryReport> report = new CompletableFuture<>();
         try {
             contentThreads.execute(() -> prepareAndSend(connector, asked(effectiveTls, message), message)
@@ -156,6 +238,10 @@ public final class PooledSmtpTransport implements OutboundTransport {
         if (message.requiresTlsOfNextHop()) {
             return tls.atLeastDomain();
         }
+        if (message.requestedTls() == RequestedTls.OPTIONAL) {
+            // RFC 8689 section 5: what the domain publishes does not stop it; what the connector promises is kept
+            return tls.heeding(false, false);
+        }
         return message.requestedTls() == RequestedTls.REQUIRED && tls.level() != TlsLevel.NONE
                 ? tls.atLeastEncrypt()
                 : tls;
@@ -179,7 +265,7 @@ public final class PooledSmtpTransport implements OutboundTransport {
                 List<OutboundRecipient> part =
                         recipients.subList(from, Math.min(recipients.size(), from + RECIPIENTS_PER_TRANSACTION));
                 HopByHop delivery =
-                        new HopByHop(connector, tls, message, part, content, resolver, health, pool, outcomes);
+                        new HopByHop(connector, tls, message, part, content, resolver, trust, health, pool, outcomes);
                 parts.add(where.thenCompose(delivery::run).toCompletableFuture());
             }
         });
@@ -226,8 +312,14 @@ public final class PooledSmtpTransport implements OutboundTransport {
         return pool.connections();
     }
 
+    /** Looks after what was published by destinations, and sends the TLS reports that are due; otherwise done every minute. */
+    void tick() {
+        trust.tick();
+    }
+
     @Override
     public void close() {
+        trust.close();
         pool.close();
         pool.abandon(new HopFailure(
                 HopFailure.Kind.BUSY, "4.3.2", "delivery is shutting down", Optional.empty(), Optional.empty()));

@@ -78,8 +78,7 @@ class ReplyReaderProperties {
         for (String line : List.of("25\u00e9", "\u00e9\u00e9", "2\u20ac", "250\u00e9")) {
             byte[] bytes = (line + "\r\n").getBytes(StandardCharsets.UTF_8);
 
-            assertThatThrownBy(() ->
-                            new ReplyReader().read(Unpooled.wrappedBuffer(bytes), (reply, more) -> {}))
+            assertThatThrownBy(() -> new ReplyReader().read(Unpooled.wrappedBuffer(bytes), (reply, more) -> {}))
                     .as(line)
                     .isInstanceOf(ReplyReader.ReplySyntaxException.class)
                     .hasMessageContaining("which is not an SMTP reply");

@@ -28,6 +28,7 @@ import org.xbill.DNS.Resolver;
 import org.xbill.DNS.SOARecord;
 import org.xbill.DNS.Section;
 import org.xbill.DNS.SimpleResolver;
+import org.xbill.DNS.TXTRecord;
 import org.xbill.DNS.TextParseException;
 import org.xbill.DNS.Type;
 
@@ -96,6 +97,17 @@ public final class LocalDns implements AutoCloseable {
 
     public LocalDns cname(String alias, String host) {
         records.add(new CNAMERecord(name(alias), DClass.IN, TTL, name(host)));
+        return this;
+    }
+
+    public LocalDns txt(String name, String text) {
+        records.add(new TXTRecord(name(name), DClass.IN, TTL, text));
+        return this;
+    }
+
+    /** As if nothing had ever been said of the name. */
+    public LocalDns forget(String name) {
+        records.removeIf(each -> each.getName().equals(name(name)));
         return this;
     }
 

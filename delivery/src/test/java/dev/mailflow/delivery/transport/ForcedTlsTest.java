@@ -281,7 +281,11 @@ class ForcedTlsTest {
                         "sent plaintext after its reply to STARTTLS",
                         ""),
                 arguments(
-                        "dane", peer(GOOD), TlsRequirement.of(TlsLevel.DANE), "TLS level 'dane'", "not yet supported"));
+                        "dane",
+                        peer(GOOD),
+                        TlsRequirement.of(TlsLevel.DANE),
+                        "TLS level 'dane'",
+                        "no DNS resolver is trusted"));
     }
 
     @ParameterizedTest(name = "{0}")

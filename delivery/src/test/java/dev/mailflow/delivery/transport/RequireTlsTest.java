@@ -125,9 +125,8 @@ class RequireTlsTest {
                 assertThat(each.messages()).isEmpty();
             }
             assertThat(send(to(TlsRequirement.of(TlsLevel.NONE), plain)))
-                    .isInstanceOfSatisfying(
-                            Failed.class, failed -> assertThat(failed.enhancedStatus())
-                                    .isEqualTo("5.7.30"));
+                    .isInstanceOfSatisfying(Failed.class, failed -> assertThat(failed.enhancedStatus())
+                            .isEqualTo("5.7.30"));
         }
     }
 

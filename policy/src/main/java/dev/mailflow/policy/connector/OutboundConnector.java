@@ -40,7 +40,7 @@ public record OutboundConnector(
     /** The name of the connector that is implied when no connector is for a recipient. */
     public static final String INTERNET = "internet";
 
-    /** The default route: MX, opportunistic TLS. */
+    /** The default route: MX, opportunistic TLS, MTA-STS and DANE. */
     public static final OutboundConnector IMPLIED_INTERNET = new OutboundConnector(
             INTERNET,
             true,
@@ -50,7 +50,7 @@ public record OutboundConnector(
             Set.of(),
             0,
             new NextHops.UseMx(),
-            TlsRequirement.of(TlsLevel.OPPORTUNISTIC),
+            TlsRequirement.of(TlsLevel.OPPORTUNISTIC).heeding(true, true),
             List.of(),
             ConnectionLimits.DEFAULT,
             RetrySchedule.DEFAULT,

@@ -17,16 +17,31 @@ import dev.mailflow.policy.domain.DomainPattern;
  * @param trustAnchors for {@link TlsLevel#CA} and {@link TlsLevel#DOMAIN}
  * @param pins for {@link TlsLevel#PINNED}; one of them must match
  * @param clientCertificate what we present when asked
+ * @param mtaSts whether the MTA-STS policies of recipient domains are held besides (RFC 8461)
+ * @param dane whether TLSA records are held besides (RFC 7672); they always are at {@link TlsLevel#DANE}
  */
 public record TlsRequirement(
         TlsLevel level,
         Optional<DomainPattern> name,
         TrustAnchors trustAnchors,
         Set<CertificatePin> pins,
-        Optional<ClientKey> clientCertificate) {
+        Optional<ClientKey> clientCertificate,
+        boolean mtaSts,
+        boolean dane) {
 
     public TlsRequirement {
         pins = Set.copyOf(pins);
+        dane = dane || level == TlsLevel.DANE;
+    }
+
+    /** A requirement that heeds nothing that destinations publish, unless its level is {@link TlsLevel#DANE}. */
+    public TlsRequirement(
+            TlsLevel level,
+            Optional<DomainPattern> name,
+            TrustAnchors trustAnchors,
+            Set<CertificatePin> pins,
+            Optional<ClientKey> clientCertificate) {
+        this(level, name, trustAnchors, pins, clientCertificate, false, false);
     }
 
     /** A requirement of the given level with JDK trust anchors and nothing else. */
@@ -48,6 +63,11 @@ public record TlsRequirement(
     }
 
     private TlsRequirement at(TlsLevel other) {
-        return new TlsRequirement(other, name, trustAnchors, pins, clientCertificate);
+        return new TlsRequirement(other, name, trustAnchors, pins, clientCertificate, mtaSts, dane);
+    }
+
+    /** This requirement with what destinations publish heeded or not; {@link TlsLevel#DANE} always heeds TLSA records. */
+    public TlsRequirement heeding(boolean mtaStsPolicies, boolean tlsaRecords) {
+        return new TlsRequirement(level, name, trustAnchors, pins, clientCertificate, mtaStsPolicies, tlsaRecords);
     }
 }

@@ -169,8 +169,6 @@ final class OutboundSection {
     }
 
     private Optional<TlsRequirement> tls(Node<Void> node, boolean inForce) {
-        notYetSupported(node, Grammar.MTA_STS);
-        notYetSupported(node, Grammar.DANE);
         TrustAnchors anchors = certificates.trustAnchors(node, inForce);
         Optional<ClientKey> key =
                 node.one(Grammar.OUR_CERTIFICATE).flatMap(inner -> certificates.clientKey(inner, inForce));
@@ -179,12 +177,22 @@ final class OutboundSection {
             return Optional.empty();
         }
         TlsLevel level = known.get();
-        if (level == TlsLevel.DANE) {
+        boolean mtaSts = node.get(Grammar.MTA_STS).orElse(false);
+        boolean dane = node.get(Grammar.DANE).orElse(false);
+        if (level == TlsLevel.NONE && (mtaSts || dane)) {
+            Attribute<Boolean> found = mtaSts ? Grammar.MTA_STS : Grammar.DANE;
             problems.error(
-                    node.at(Grammar.LEVEL),
-                    "attribute level of <tls>: found 'dane', which is not yet supported; expected none, opportunistic,"
-                            + " encrypt, ca, domain or pinned");
-            return Optional.empty();
+                    node.at(found),
+                    "attribute " + found.name() + " of <tls>: found 'true' with level=\"none\", which never uses TLS;"
+                            + " expected another level");
+        }
+        if (level == TlsLevel.DANE
+                && node.has(Grammar.DANE)
+                && node.get(Grammar.DANE).equals(Optional.of(false))) {
+            problems.error(
+                    node.at(Grammar.DANE),
+                    "attribute dane of <tls>: found 'false' with level=\"dane\", which demands it; expected 'true' or"
+                            + " another level");
         }
         onlyWith(node, Grammar.TLS_NAME, level, level == TlsLevel.DOMAIN, "level=\"domain\"");
         onlyWith(
@@ -210,17 +218,8 @@ final class OutboundSection {
                     node.one(Grammar.OUR_CERTIFICATE).get().location(),
                     "found <clientCertificate> with level=\"none\", expected another level: without TLS nobody sees it");
         }
-        return Optional.of(
-                new TlsRequirement(level, node.get(Grammar.TLS_NAME), anchors, texts(node, Grammar.SHA256), key));
-    }
-
-    private void notYetSupported(Node<Void> node, Attribute<Boolean> attribute) {
-        if (node.get(attribute).orElse(false)) {
-            problems.error(
-                    node.at(attribute),
-                    "attribute " + attribute.name()
-                            + " of <tls>: found 'true', which is not yet supported; expected 'false'");
-        }
+        return Optional.of(new TlsRequirement(
+                level, node.get(Grammar.TLS_NAME), anchors, texts(node, Grammar.SHA256), key, mtaSts, dane));
     }
 
     private void onlyWith(Node<Void> node, Attribute<?> attribute, TlsLevel level, boolean fits, String expected) {
@@ -243,7 +242,7 @@ final class OutboundSection {
                 problems.error(
                         node.location(),
                         "found <credentials> with TLS level " + level + (tls.isPresent() ? "" : " (the default)")
-                                + ", expected <tls level=\"…\"> of encrypt, ca, domain or pinned:"
+                                + ", expected <tls level=\"…\"> of encrypt, ca, domain, pinned or dane:"
                                 + " without assured TLS the secret could cross the network in clear");
             }
             SenderPattern sender = node.get(Grammar.CREDENTIALS_SENDER).orElse(SenderPattern.ANY);

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -208,10 +209,10 @@ class MailFlowXmlReaderTest {
                             <tls/>                             <!--! without attribute level -->
                           </outboundConnector>
                           <outboundConnector name="b" type="partner" rulesOnly="true"><useMx>true</useMx>
-                            <tls level="dane"/>                <!--! found 'dane', which is not yet supported -->
+                            <tls level="dane" dane="false"/>   <!--! found 'false' with level="dane" -->
                           </outboundConnector>
                           <outboundConnector name="c" type="partner" rulesOnly="true"><useMx>true</useMx>
-                            <tls level="opportunistic" mtaSts="true" dane="true"/> <!--! attribute mtaSts of <tls>: found 'true', which is not yet supported || attribute dane of <tls>: found 'true' -->
+                            <tls level="none" mtaSts="true"/>  <!--! attribute mtaSts of <tls>: found 'true' with level="none" -->
                           </outboundConnector>
                           <outboundConnector name="d" type="partner" rulesOnly="true"><useMx>true</useMx>
                             <tls level="encrypt" name="d.example" trustAnchors="file://conf/ca.pem"> <!--! name of <tls>: found 'd.example' with level="encrypt" || trustAnchors of <tls> -->
@@ -520,12 +521,32 @@ class MailFlowXmlReaderTest {
                         Duration.ofSeconds(10)));
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "'', false, false",
+        "<tls level='encrypt'/>, false, false",
+        "<tls level='encrypt' mtaSts='false' dane='false'/>, false, false",
+        "<tls level='opportunistic' mtaSts='true'/>, true, false",
+        "<tls level='ca' dane='true'/>, false, true",
+        "<tls level='opportunistic' mtaSts='true' dane='true'/>, true, true",
+        "<tls level='dane'/>, false, true",
+        "<tls level='dane' dane='true' mtaSts='true'/>, true, true"
+    })
+    void mtaStsAndDaneShouldBeAsWritten(String tls, boolean mtaSts, boolean dane) {
+        TlsRequirement requirement = outbound("<useMx>true</useMx>" + tls).tls();
+
+        assertThat(requirement.mtaSts()).isEqualTo(mtaSts);
+        assertThat(requirement.dane()).isEqualTo(dane);
+    }
+
     @Test
-    void falseMtaStsAndDaneShouldLoad() {
-        assertThat(outbound("<useMx>true</useMx><tls level='encrypt' mtaSts='false' dane='false'/>")
-                        .tls()
-                        .level())
-                .isEqualTo(TlsLevel.ENCRYPT);
+    void impliedConnectorShouldHeedMtaStsAndDane() {
+        TlsRequirement requirement = OutboundConnector.IMPLIED_INTERNET.tls();
+
+        assertThat(requirement.mtaSts()).isTrue();
+        assertThat(requirement.dane()).isTrue();
+        assertThat(requirement.atLeastEncrypt())
+                .isEqualTo(TlsRequirement.of(TlsLevel.ENCRYPT).heeding(true, true));
     }
 
     @Test

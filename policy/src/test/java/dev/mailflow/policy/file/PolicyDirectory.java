@@ -98,9 +98,7 @@ final class PolicyDirectory {
 
     /** The example without what this version refuses. */
     static String supportedExample() {
-        return contractExample()
-                .replaceAll("(?s)<transportRules>.*</transportRules>", "")
-                .replace(" mtaSts=\"true\" dane=\"true\"", "");
+        return contractExample().replaceAll("(?s)<transportRules>.*</transportRules>", "");
     }
 
     private static String resource(String name) {

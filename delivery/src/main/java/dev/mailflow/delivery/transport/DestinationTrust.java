@@ -1,0 +1,259 @@
+/* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
+package dev.mailflow.delivery.transport;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+import dev.mailflow.delivery.dane.DaneAnswer;
+import dev.mailflow.delivery.dane.DaneLookup;
+import dev.mailflow.delivery.dane.TlsaRecord;
+import dev.mailflow.delivery.mtasts.StsAnswer;
+import dev.mailflow.delivery.mtasts.StsPolicies;
+import dev.mailflow.delivery.mtasts.StsPolicy;
+import dev.mailflow.delivery.nexthop.Target;
+import dev.mailflow.delivery.smtp.HopAddress;
+import dev.mailflow.delivery.smtp.HopFailure;
+import dev.mailflow.delivery.smtp.HopFailure.Kind;
+import dev.mailflow.delivery.smtp.SmtpConnection;
+import dev.mailflow.delivery.tls.PublishedTrust;
+import dev.mailflow.delivery.tls.TlsClients;
+import dev.mailflow.delivery.tls.TlsFault;
+import dev.mailflow.delivery.tlsrpt.TlsReports;
+import dev.mailflow.delivery.tlsrpt.TlsSession;
+import dev.mailflow.policy.connector.OutboundConnector;
+import dev.mailflow.policy.connector.TlsLevel;
+import dev.mailflow.policy.connector.TlsRequirement;
+
+/**
+ * Decides what is held against a next hop besides the connector's level: its TLSA records, else the MTA-STS policy of the
+ * mail domain, in the order of the delivery design. What a connector demands is never weakened by either. Tells TLS
+ * reports how it went.
+ *
+ * <p>What an administrator sees when it says no: {@code event=deferred} with status 4.7.5 and the record, policy or
+ * missing signature in the reason.
+ */
+final class DestinationTrust {
+    private static final Logger LOGGER = LoggerFactory.getLogger(DestinationTrust.class);
+    private static final String NOT_ACCEPTED = "4.7.5";
+
+    private final DaneLookup dane;
+    private final StsPolicies policies;
+    private final TlsClients tls;
+    private final Executor tlsTasks;
+    private final Optional<TlsReports> reports;
+
+    /** @param tlsTasks judges certificates for reports, which may block */
+    DestinationTrust(
+            DaneLookup dane, StsPolicies policies, TlsClients tls, Executor tlsTasks, Optional<TlsReports> reports) {
+        this.dane = dane;
+        this.policies = policies;
+        this.tls = tls;
+        this.tlsTasks = tlsTasks;
+        this.reports = reports;
+    }
+
+    /** Whether and how a next hop may be used. */
+    sealed interface Verdict {}
+
+    /**
+     * It may.
+     *
+     * @param published what is held against it
+     * @param policy for reports
+     */
+    record Go(Optional<PublishedTrust> published, TlsSession.Policy policy) implements Verdict {
+        static final Go FREELY = new Go(Optional.empty(), TlsSession.Policy.NONE);
+    }
+
+    /** It may not, now. */
+    record Leave(HopFailure failure) implements Verdict {}
+
+    CompletionStage<Verdict> of(OutboundConnector connector, TlsRequirement requirement, Target target) {
+        if (requirement.level() == TlsLevel.NONE || !(requirement.dane() || heedsSts(requirement, target))) {
+            return CompletableFuture.completedFuture(Go.FREELY);
+        }
+        return requirement.dane()
+                ? dane.ask(target).thenCompose(answer -> byDane(connector, requirement, target, answer))
+                : bySts(requirement, target);
+    }
+
+    private static boolean heedsSts(TlsRequirement requirement, Target target) {
+        return requirement.mtaSts() && !target.mailDomains().isEmpty();
+    }
+
+    private CompletionStage<Verdict> byDane(
+            OutboundConnector connector, TlsRequirement requirement, Target target, DaneAnswer answer) {
+        boolean demanded = requirement.level() == TlsLevel.DANE;
+        String who = "TLS level 'dane' of connector '" + connector.name() + "' cannot be kept with '" + target.host()
+                + "': ";
+        if (answer instanceof DaneAnswer.Unknown unknown) {
+            return leave(target, TlsSession.Policy.NONE, TlsFault.DNSSEC_INVALID, "DANE: " + unknown.reason());
+        }
+        if (answer instanceof DaneAnswer.Published published) {
+            PublishedTrust.Dane trust = published.trust();
+            if (!trust.usable().isEmpty()) {
+                return go(trust, policy(trust));
+            }
+            if (demanded) {
+                return leave(
+                        target,
+                        policy(trust),
+                        TlsFault.DANE_REQUIRED,
+                        who + "none of the TLSA records at '" + trust.owner() + "' is of a kind that counts for mail");
+            }
+            // the owner wants TLS; an MTA-STS policy may say more, and cannot say less
+            return !heedsSts(requirement, target)
+                    ? go(trust, policy(trust))
+                    : bySts(requirement, target)
+                            .thenCompose(verdict -> verdict instanceof Go go
+                                            && !go.published()
+                                                    .filter(PublishedTrust::enforced)
+                                                    .isPresent()
+                                    ? go(trust, policy(trust))
+                                    : CompletableFuture.completedFuture(verdict));
+        }
+        String silence = ((DaneAnswer.Silent) answer).reason();
+        if (demanded) {
+            return leave(target, TlsSession.Policy.NONE, TlsFault.DANE_REQUIRED, who + silence);
+        }
+        LOGGER.debug("connector={} nextHop={} DANE has no say: {}", connector.name(), target.host(), silence);
+        return heedsSts(requirement, target)
+                ? bySts(requirement, target)
+                : CompletableFuture.completedFuture(Go.FREELY);
+    }
+
+    private CompletionStage<Verdict> bySts(TlsRequirement requirement, Target target) {
+        String domain = target.mailDomains().get(0);
+        return policies.ask(domain).thenCompose(answer -> bySts(target, domain, answer));
+    }
+
+    private CompletionStage<Verdict> bySts(Target target, String domain, StsAnswer answer) {
+        answer.fault()
+                .ifPresent(fault -> observe(
+                        target,
+                        TlsSession.Policy.NONE,
+                        Optional.empty(),
+                        Optional.of(fault.kind()),
+                        Optional.of(fault.reason())));
+        Optional<StsPolicy> known = answer.policy().filter(each -> each.mode() != StsPolicy.Mode.NONE);
+        if (known.isEmpty()) {
+            return CompletableFuture.completedFuture(Go.FREELY);
+        }
+        StsPolicy policy = known.get();
+        boolean enforced = policy.mode() == StsPolicy.Mode.ENFORCE;
+        TlsSession.Policy reported = new TlsSession.Policy("sts", policy.lines(), policy.mx());
+        if (policy.names(target.host())) {
+            return go(new PublishedTrust.MtaSts(target.host(), enforced), reported);
+        }
+        String reason = "the MTA-STS policy of '" + domain + "' does not name MX host '" + target.host() + "', only "
+                + String.join(", ", policy.mx());
+        if (enforced) {
+            return leave(target, reported, TlsFault.VALIDATION_FAILURE, reason);
+        }
+        observe(target, reported, Optional.empty(), Optional.of(TlsFault.VALIDATION_FAILURE), Optional.of(reason));
+        return CompletableFuture.completedFuture(Go.FREELY);
+    }
+
+    private static TlsSession.Policy policy(PublishedTrust.Dane trust) {
+        return new TlsSession.Policy(
+                "tlsa",
+                trust.usable().stream().map(TlsaRecord::toString).sorted().toList(),
+                List.of());
+    }
+
+    private static CompletionStage<Verdict> go(PublishedTrust published, TlsSession.Policy policy) {
+        return CompletableFuture.completedFuture(new Go(Optional.of(published), policy));
+    }
+
+    private CompletionStage<Verdict> leave(Target target, TlsSession.Policy policy, TlsFault fault, String reason) {
+        observe(target, policy, Optional.empty(), Optional.of(fault), Optional.of(reason));
+        return CompletableFuture.completedFuture(new Leave(
+                new HopFailure(Kind.TLS, NOT_ACCEPTED, reason, Optional.empty(), Optional.empty()).because(fault)));
+    }
+
+    /** A fresh connection is there. */
+    void connected(TlsRequirement requirement, Target target, Go held, HopAddress hop, SmtpConnection connection) {
+        if (reports.isEmpty() || !isReported(requirement)) {
+            return;
+        }
+        if (connection.tlsSession().isEmpty()) {
+            boolean offered = connection.capabilities().startTls();
+            observe(
+                    target,
+                    held.policy(),
+                    Optional.of(hop),
+                    Optional.of(offered ? TlsFault.VALIDATION_FAILURE : TlsFault.STARTTLS_NOT_SUPPORTED),
+                    Optional.of(offered ? "the TLS handshake failed" : "STARTTLS is not offered"));
+            return;
+        }
+        if (held.published().isPresent()
+                && held.published().get() instanceof PublishedTrust.MtaSts sts
+                && !sts.enforced()) {
+            try {
+                tlsTasks.execute(() -> {
+                    var refused = tls.judge(connection.tlsSession().get(), sts);
+                    observe(
+                            target,
+                            held.policy(),
+                            Optional.of(hop),
+                            refused.map(each -> each.fault()),
+                            refused.map(Exception::getMessage));
+                });
+            } catch (RejectedExecutionException e) {
+                LOGGER.debug("Delivery is ending: one session less is counted", e);
+            }
+            return;
+        }
+        observe(target, held.policy(), Optional.of(hop), Optional.empty(), Optional.empty());
+    }
+
+    /** Who does not heed what destinations publish does not report on it either; nor do reports themselves. */
+    private static boolean isReported(TlsRequirement requirement) {
+        return requirement.level() != TlsLevel.NONE && (requirement.mtaSts() || requirement.dane());
+    }
+
+    /** There is no connection. */
+    void notConnected(TlsRequirement requirement, Target target, Go held, HopAddress hop, HopFailure failure) {
+        if (isReported(requirement) && failure.fault().isPresent()) {
+            observe(target, held.policy(), Optional.of(hop), failure.fault(), Optional.of(failure.reason()));
+        }
+    }
+
+    private void observe(
+            Target target,
+            TlsSession.Policy policy,
+            Optional<HopAddress> hop,
+            Optional<TlsFault> fault,
+            Optional<String> detail) {
+        if (!target.mailDomains().isEmpty()) {
+            reports.ifPresent(all -> all.observe(new TlsSession(
+                    target.mailDomains().get(0),
+                    policy,
+                    Optional.of(target.host()),
+                    hop.map(each -> each.address().getHostAddress()),
+                    fault,
+                    detail)));
+        }
+    }
+
+    /** To be called every minute; may block. */
+    void tick() {
+        try {
+            policies.refresh();
+            reports.ifPresent(TlsReports::tick);
+        } catch (RuntimeException e) {
+            LOGGER.error("MTA-STS policies or TLS reports could not be looked after", e);
+        }
+    }
+
+    void close() {
+        reports.ifPresent(TlsReports::close);
+    }
+}
