@@ -11,6 +11,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
 import javax.annotation.PreDestroy;
@@ -56,6 +57,7 @@ public final class DurableMailQueueFactory implements MailQueueFactory<Manageabl
             .setNameFormat("delayed-mails")
             .setDaemon(true)
             .build());
+    private final ScheduledFuture<?> releasing;
 
     @Inject
     DurableMailQueueFactory(
@@ -74,7 +76,7 @@ public final class DurableMailQueueFactory implements MailQueueFactory<Manageabl
         this.gauges = gauges;
         // so that whoever looks after mail that waits finds it
         store.queues().forEach(name -> createQueue(MailQueueName.of(name)));
-        timer.scheduleWithFixedDelay(
+        releasing = timer.scheduleWithFixedDelay(
                 this::release, RELEASE_INTERVAL_MILLIS, RELEASE_INTERVAL_MILLIS, TimeUnit.MILLISECONDS);
     }
 
@@ -118,7 +120,8 @@ public final class DurableMailQueueFactory implements MailQueueFactory<Manageabl
     @PreDestroy
     public synchronized void destroy() throws IOException {
         stopDequeuing();
-        timer.shutdownNow();
+        releasing.cancel(false);
+        timer.shutdown();
         dispatcher.shutdown();
         store.close();
     }

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
@@ -54,13 +55,12 @@ final class Journal implements AutoCloseable {
     private static final long MOST_BYTES_TOGETHER = 8L * 1024 * 1024;
     private static final String CLOSED = "the queue is closed";
     /** Says that there may be something to do besides writing. */
-    private static final Write WAKE_UP =
-            new Write(new Record(new byte[0], (segment, offset) -> {}), new CompletableFuture<>());
+    private static final Appended WAKE_UP = new Appended(new byte[0], (segment, offset) -> {});
 
     private final Path directory;
     private final Owner owner;
     private final Deque<Segment> segments = new ArrayDeque<>();
-    private final BlockingQueue<Write> waiting = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Appended> waiting = new LinkedBlockingQueue<>();
     private final Thread writer = new Thread(this::run, "queue-journal");
 
     private volatile Optional<String> failure = Optional.empty();
@@ -86,17 +86,21 @@ final class Journal implements AutoCloseable {
          *
          * @param bytes of all files together
          */
-        Optional<Record> moveFrom(Segment oldest, long bytes);
+        Optional<Appended> moveFrom(Segment oldest, long bytes);
     }
 
-    /**
-     * To be written.
-     *
-     * @param effect of it
-     */
-    record Record(byte[] content, Effect effect) {}
+    /** To be written, with what follows from it. */
+    static final class Appended {
+        private final byte[] content;
+        private final Effect effect;
+        private final CompletableFuture<Void> done = new CompletableFuture<>();
 
-    private record Write(Record content, CompletableFuture<Void> done) {}
+        /** @param content not to be changed afterwards */
+        Appended(byte[] content, Effect effect) {
+            this.content = content;
+            this.effect = effect;
+        }
+    }
 
     private Journal(Path directory, Owner owner) {
         this.directory = directory;
@@ -138,17 +142,15 @@ final class Journal implements AutoCloseable {
     private void replay(Segment segment, boolean last) throws IOException {
         segments.add(segment);
         byte[] file = Files.readAllBytes(segment.path());
-        ByteBuffer bytes = ByteBuffer.wrap(file);
         int position = 0;
         while (position < file.length) {
-            if (isWhole(bytes, position)) {
-                int length = bytes.getInt(position + Integer.BYTES);
-                byte[] content = new byte[length];
-                bytes.get(position + FRAME, content);
+            if (isWhole(file, position)) {
+                int length = ByteBuffer.wrap(file).getInt(position + Integer.BYTES);
+                byte[] content = Arrays.copyOfRange(file, position + FRAME, position + FRAME + length);
                 owner.replay(content, segment, position + (long) FRAME);
                 position += FRAME + length;
             } else {
-                int next = nextWhole(bytes, position);
+                int next = nextWhole(file, position);
                 if (next == file.length && last) {
                     LOGGER.info(
                             "event=queue-journal-cut file={} bytes={} reason=\"the last write did not end, and was not"
@@ -164,20 +166,22 @@ final class Journal implements AutoCloseable {
         }
     }
 
-    private static boolean isWhole(ByteBuffer bytes, int position) {
-        if (bytes.limit() - position < FRAME || bytes.getInt(position) != MARK) {
+    private static boolean isWhole(byte[] file, int position) {
+        int left = file.length - position - FRAME;
+        ByteBuffer bytes = ByteBuffer.wrap(file);
+        if (left < 0 || bytes.getInt(position) != MARK) {
             return false;
         }
         int length = bytes.getInt(position + Integer.BYTES);
         return length >= 0
-                && length <= bytes.limit() - position - FRAME
-                && checksum(bytes.array(), position + FRAME, length) == bytes.getInt(position + 2 * Integer.BYTES);
+                && length <= left
+                && checksum(file, position + FRAME, length) == bytes.getInt(position + 2 * Integer.BYTES);
     }
 
     /** The place of the next whole record, or the end. */
-    private static int nextWhole(ByteBuffer bytes, int damage) {
+    private static int nextWhole(byte[] file, int damage) {
         int position = damage + 1;
-        while (position < bytes.limit() && !isWhole(bytes, position)) {
+        while (position < file.length && !isWhole(file, position)) {
             position++;
         }
         return position;
@@ -186,7 +190,7 @@ final class Journal implements AutoCloseable {
     private void keepDamaged(Segment segment, byte[] file, int from, int to) throws IOException {
         Path kept = Files.createDirectories(directory.resolve(DAMAGED))
                 .resolve(segment.path().getFileName() + "-" + from);
-        Files.write(kept, java.util.Arrays.copyOfRange(file, from, to));
+        Files.write(kept, Arrays.copyOfRange(file, from, to));
         LOGGER.error(
                 "event=queue-journal-damaged file={} from={} to={} kept={} effect=\"mail in these bytes is not"
                         + " delivered, all other mail is\"",
@@ -208,16 +212,15 @@ final class Journal implements AutoCloseable {
     }
 
     /** Writes the record in its turn. */
-    CompletableFuture<Void> append(Record content) {
-        CompletableFuture<Void> done = new CompletableFuture<>();
+    CompletableFuture<Void> append(Appended record) {
         synchronized (waiting) {
             if (closed) {
-                done.completeExceptionally(new IOException(CLOSED));
+                record.done.completeExceptionally(new IOException(CLOSED));
             } else {
-                waiting.add(new Write(content, done));
+                waiting.add(record);
             }
         }
-        return done;
+        return record.done;
     }
 
     /** Why it takes nothing any more; empty while all is well. */
@@ -226,13 +229,13 @@ final class Journal implements AutoCloseable {
     }
 
     private void run() {
-        List<Write> turn = new ArrayList<>();
+        List<Appended> turn = new ArrayList<>();
         try {
             while (!closed || !waiting.isEmpty()) {
                 turn.clear();
                 turn.add(waiting.take());
                 waiting.drainTo(turn, MOST_TOGETHER - 1);
-                turn.removeIf(write -> write == WAKE_UP);
+                turn.removeIf(WAKE_UP::equals);
                 writeAll(turn);
                 reclaim();
             }
@@ -240,25 +243,25 @@ final class Journal implements AutoCloseable {
             Thread.currentThread().interrupt();
         } catch (RuntimeException | Error e) {
             fail("an error of the gateway: " + e, e);
-            turn.forEach(write -> write.done().completeExceptionally(new IOException("The journal broke", e)));
+            turn.forEach(write -> write.done.completeExceptionally(new IOException("The journal broke", e)));
             throw e;
         }
     }
 
     private void refuseWaiting() {
-        for (Write write = waiting.poll(); write != null; write = waiting.poll()) {
-            write.done().completeExceptionally(new IOException(CLOSED));
+        for (Appended write = waiting.poll(); write != null; write = waiting.poll()) {
+            write.done.completeExceptionally(new IOException(CLOSED));
         }
     }
 
     /** In groups that fit into memory and into a file. */
-    private void writeAll(List<Write> writes) {
+    private void writeAll(List<Appended> writes) {
         int from = 0;
         while (from < writes.size()) {
             int to = from;
             long bytes = 0;
             while (to < writes.size() && (to == from || bytes < MOST_BYTES_TOGETHER)) {
-                bytes += FRAME + writes.get(to).content().content().length;
+                bytes += FRAME + writes.get(to).content.length;
                 to++;
             }
             write(writes.subList(from, to));
@@ -266,9 +269,9 @@ final class Journal implements AutoCloseable {
         }
     }
 
-    private void write(List<Write> group) {
+    private void write(List<Appended> group) {
         if (failure.isPresent()) {
-            group.forEach(write -> write.done().completeExceptionally(new IOException(failure.get())));
+            group.forEach(write -> write.done.completeExceptionally(new IOException(failure.get())));
             return;
         }
         Segment segment;
@@ -279,28 +282,28 @@ final class Journal implements AutoCloseable {
             segment.append(frames(group));
         } catch (IOException e) {
             LOGGER.error("event=queue-write-failed directory={} records={}", directory, group.size(), e);
-            group.forEach(write -> write.done().completeExceptionally(e));
+            group.forEach(write -> write.done.completeExceptionally(e));
             return;
         }
         try {
             segment.force();
         } catch (IOException e) {
             fail("the disk did not keep what was written: " + e.getMessage(), e);
-            group.forEach(write -> write.done().completeExceptionally(e));
+            group.forEach(write -> write.done.completeExceptionally(e));
             return;
         }
-        for (Write write : group) {
-            write.content().effect().applied(segment, offset + FRAME);
-            offset += FRAME + write.content().content().length;
+        for (Appended write : group) {
+            write.effect.applied(segment, offset + FRAME);
+            offset += FRAME + write.content.length;
         }
         // not one by one: whoever is woken wants a processor, and there may be two
-        group.forEach(write -> write.done().complete(null));
+        group.forEach(write -> write.done.complete(null));
     }
 
-    private static ByteBuffer[] frames(List<Write> group) {
+    private static ByteBuffer[] frames(List<Appended> group) {
         ByteBuffer[] frames = new ByteBuffer[2 * group.size()];
         for (int i = 0; i < group.size(); i++) {
-            byte[] content = group.get(i).content().content();
+            byte[] content = group.get(i).content;
             frames[2 * i] = ByteBuffer.allocate(FRAME)
                     .putInt(MARK)
                     .putInt(content.length)
@@ -338,7 +341,7 @@ final class Journal implements AutoCloseable {
             }
             long bytes = segments.stream().mapToLong(Segment::end).sum();
             owner.moveFrom(segments.getFirst(), bytes).ifPresent(record -> {
-                write(List.of(new Write(record, new CompletableFuture<>())));
+                write(List.of(record));
                 waiting.add(WAKE_UP);
             });
             deleteDead();

@@ -93,7 +93,17 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     private Journal journal;
 
     /** A mail that is to be put into a queue: its content is safe or will be with it. */
-    record Prepared(Entry entry, byte[] envelope, Optional<byte[]> newContent) {}
+    static final class Prepared {
+        private final Entry entry;
+        private final byte[] envelope;
+        private final Optional<byte[]> newContent;
+
+        private Prepared(Entry entry, byte[] envelope, Optional<byte[]> newContent) {
+            this.entry = entry;
+            this.envelope = envelope;
+            this.newContent = newContent;
+        }
+    }
 
     /** There is too little room on the disk for new mail. */
     static final class NoRoomException extends IOException {
@@ -247,7 +257,11 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         return journal.failure().isPresent() ? Optional.empty() : queue.take();
     }
 
-    /** Makes a mail that was taken available again, at once or later. @param due milliseconds of the epoch */
+    /**
+     * Makes a mail that was taken available again, at once or later.
+     *
+     * @param due milliseconds of the epoch
+     */
     void putBack(Entry entry, long due) {
         synchronized (this) {
             entry.due = due;
@@ -275,7 +289,11 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         return entry.due;
     }
 
-    /** Removes those mails that are still waiting. @return how many */
+    /**
+     * Removes those mails that are still waiting.
+     *
+     * @return how many
+     */
     long removeWaiting(List<Entry> unwanted) throws IOException {
         List<Entry> taken;
         synchronized (this) {
@@ -295,7 +313,11 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         }
     }
 
-    /** Lets every delayed mail go now. @return how many */
+    /**
+     * Lets every delayed mail go now.
+     *
+     * @return how many
+     */
     int hasten(QueueIndex queue) {
         int released;
         synchronized (this) {
@@ -404,7 +426,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     }
 
     void abandon(Prepared prepared) {
-        abandon(prepared.entry().content());
+        abandon(prepared.entry.content());
     }
 
     private synchronized void abandon(Content content) {
@@ -428,20 +450,20 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         Operation.Writer record = new Operation.Writer();
         List<Placed> places = new ArrayList<>();
         for (Prepared mail : added) {
-            Entry entry = mail.entry();
-            mail.newContent().ifPresent(bytes -> places.add(write(entry.content(), bytes, record)));
-            places.add(write(entry, mail.envelope(), record));
+            Entry entry = mail.entry;
+            mail.newContent.ifPresent(bytes -> places.add(write(entry.content(), bytes, record)));
+            places.add(write(entry, mail.envelope, record));
         }
         removed.forEach(entry -> record.removeMail(entry.id()));
-        CompletableFuture<Void> done = journal.append(new Journal.Record(record.toBytes(), (segment, offset) -> {
+        CompletableFuture<Void> done = journal.append(new Journal.Appended(record.toBytes(), (segment, offset) -> {
             Set<QueueIndex> changed = new HashSet<>();
             synchronized (this) {
                 long now = clock.millis();
                 places.forEach(place -> place.applied(segment, offset));
                 added.forEach(mail -> {
-                    entries.put(mail.entry().id(), mail.entry());
-                    mail.entry().queue().add(mail.entry(), now);
-                    changed.add(mail.entry().queue());
+                    entries.put(mail.entry.id(), mail.entry);
+                    mail.entry.queue().add(mail.entry, now);
+                    changed.add(mail.entry.queue());
                 });
                 removed.stream()
                         .filter(entry -> entries.containsKey(entry.id()))
@@ -591,7 +613,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     }
 
     @Override
-    public Optional<Journal.Record> moveFrom(Segment oldest, long bytes) {
+    public Optional<Journal.Appended> moveFrom(Segment oldest, long bytes) {
         Operation.Writer record = new Operation.Writer();
         List<Placed> places = new ArrayList<>();
         synchronized (this) {
@@ -655,7 +677,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         if (places.isEmpty()) {
             return Optional.empty();
         }
-        return Optional.of(new Journal.Record(record.toBytes(), (segment, offset) -> {
+        return Optional.of(new Journal.Appended(record.toBytes(), (segment, offset) -> {
             synchronized (this) {
                 places.forEach(place -> place.applied(segment, offset));
             }

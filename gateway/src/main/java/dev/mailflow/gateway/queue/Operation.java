@@ -74,10 +74,12 @@ sealed interface Operation {
 
         private int write(byte kind, ByteBuffer fields, byte[] bytes) {
             record.write(kind);
+            byte[] fixed = new byte[fields.flip().remaining()];
+            fields.get(fixed);
             record.writeBytes(ByteBuffer.allocate(Integer.BYTES)
-                    .putInt(fields.position() + bytes.length)
+                    .putInt(fixed.length + bytes.length)
                     .array());
-            record.write(fields.array(), 0, fields.position());
+            record.writeBytes(fixed);
             int offset = record.size();
             record.writeBytes(bytes);
             return offset;

@@ -77,7 +77,11 @@ final class QueueIndex {
         entry.state = Entry.State.GONE;
     }
 
-    /** Lets those go whose time has come. @return how many */
+    /**
+     * Lets those go whose time has come.
+     *
+     * @return how many
+     */
     int release(long now) {
         int released = 0;
         while (!delayed.isEmpty() && delayed.first().due <= now) {

@@ -44,7 +44,7 @@ class JournalTest {
         }
 
         @Override
-        public Optional<Journal.Record> moveFrom(Segment oldest, long bytes) {
+        public Optional<Journal.Appended> moveFrom(Segment oldest, long bytes) {
             return Optional.empty();
         }
     }
@@ -61,7 +61,7 @@ class JournalTest {
     private static void append(Journal journal, List<String> records) throws Exception {
         for (String record : records) {
             CompletableFuture<Void> done = journal.append(
-                    new Journal.Record(record.getBytes(StandardCharsets.UTF_8), (segment, offset) -> {}));
+                    new Journal.Appended(record.getBytes(StandardCharsets.UTF_8), (segment, offset) -> {}));
             done.get();
         }
     }
@@ -142,7 +142,7 @@ class JournalTest {
         journal.start();
         journal.close();
 
-        assertThat(journal.append(new Journal.Record(new byte[1], (segment, offset) -> {})))
+        assertThat(journal.append(new Journal.Appended(new byte[1], (segment, offset) -> {})))
                 .isCompletedExceptionally();
     }
 }
