@@ -64,7 +64,7 @@ public final class LocateRecipients extends GenericMailet {
         }
     }
 
-    static void publish(Mail mail, List<MailFlowEvent.Located.Change> changes, MailFlowEvents events)
+    static void publish(Mail mail, List<MailFlowEvent.Located.Move> changes, MailFlowEvents events)
             throws MessagingException {
         if (!changes.isEmpty()) {
             events.publish(new MailFlowEvent.Located(

@@ -60,15 +60,15 @@ final class Readdressing {
     }
 
     /** Changes the envelope; what the sender asked to be told of (RFC 3461) is asked of the new addresses. */
-    List<MailFlowEvent.Located.Change> apply() {
-        List<MailFlowEvent.Located.Change> changes = new ArrayList<>();
+    List<MailFlowEvent.Located.Move> apply() {
+        List<MailFlowEvent.Located.Move> changes = new ArrayList<>();
         Map<MailAddress, MailAddress> after = new LinkedHashMap<>();
         for (MailAddress recipient : mail.getRecipients()) {
             MailAddress address = of(recipient).map(RecipientLocation::address).orElse(recipient);
             after.put(recipient, address);
             of(recipient)
                     .filter(location -> !address.equals(recipient))
-                    .ifPresent(location -> changes.add(new MailFlowEvent.Located.Change(
+                    .ifPresent(location -> changes.add(new MailFlowEvent.Located.Move(
                             recipient.asString(), address.asString(), location.reason())));
         }
         if (!changes.isEmpty()) {

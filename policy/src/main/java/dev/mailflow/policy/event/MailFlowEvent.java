@@ -432,13 +432,13 @@ public sealed interface MailFlowEvent {
     }
 
     /** Recipients were given the addresses at which they are found in a hybrid organization. */
-    record Located(MessageRef message, List<Change> changes) implements MailFlowEvent {
+    record Located(MessageRef message, List<Move> moves) implements MailFlowEvent {
 
         /** @param reason how it is known */
-        public record Change(String from, String to, String reason) {}
+        public record Move(String from, String to, String reason) {}
 
         public Located {
-            changes = List.copyOf(changes);
+            moves = List.copyOf(moves);
         }
 
         @Override
@@ -451,10 +451,8 @@ public sealed interface MailFlowEvent {
             Map<String, Object> fields = begin(this);
             fields.put(
                     "changes",
-                    changes.stream()
-                            .map(change -> change.from() + "->" + change.to())
-                            .collect(Collectors.joining(",")));
-            fields.put("reason", changes.stream().map(Change::reason).distinct().collect(Collectors.joining("; ")));
+                    moves.stream().map(move -> move.from() + "->" + move.to()).collect(Collectors.joining(",")));
+            fields.put("reason", moves.stream().map(Move::reason).distinct().collect(Collectors.joining("; ")));
             return fields;
         }
     }
