@@ -156,7 +156,8 @@ public class TransportRulesBenchmark {
     }
 
     private boolean run(RuleScript script, RuleMessage fresh) throws RuleScriptException {
-        return script.run(new RuleScript.Run(fresh, recipients, NOW, RuleScript.Trace.NONE)).hit();
+        return script.run(new RuleScript.Run(fresh, recipients, NOW, RuleScript.Trace.NONE))
+                .hit();
     }
 
     /** A pass over 100 rules. */
@@ -250,7 +251,8 @@ public class TransportRulesBenchmark {
             List<String> values = new ArrayList<>(1);
             for (HeaderField field : header.fields()) {
                 if (field.name().equalsIgnoreCase(name)) {
-                    values.add(field.raw().substring(field.raw().indexOf(':') + 1).trim());
+                    values.add(
+                            field.raw().substring(field.raw().indexOf(':') + 1).trim());
                 }
             }
             return values;
@@ -290,8 +292,7 @@ public class TransportRulesBenchmark {
         public Address[] parseAddresses(String name) {
             List<Address> all = new ArrayList<>(2);
             for (String value : getMatchingHeader(name)) {
-                if (AddressList.read(value, 0)
-                        instanceof AddressList.Addresses found) {
+                if (AddressList.read(value, 0) instanceof AddressList.Addresses found) {
                     found.all().forEach(one -> all.add(new AddressImpl(one.localPart(), one.domain())));
                 }
             }

@@ -96,6 +96,10 @@ final class Folding {
         long under = Long.MAX_VALUE;
         for (Call call : flattened(calls)) {
             boolean not = call.name().equals("not") && call.tests().size() == 1;
+            if (hasVariables(call)) {
+                // the same words may mean something else by the next test: a match in between fills variables
+                continue;
+            }
             (not ? denied : asserted).add(canonical(not ? call.tests().get(0) : call));
             if (call.name().equals("size")
                     && call.arguments().size() == 2
@@ -109,6 +113,16 @@ final class Folding {
             }
         }
         return asserted.stream().anyMatch(denied::contains) || over >= under - 1 || twoSenders(flattened(calls));
+    }
+
+    private static boolean hasVariables(Call call) {
+        for (Argument argument : call.arguments()) {
+            if (argument instanceof Argument.Strings strings
+                    && strings.items().stream().anyMatch(item -> item.text().contains("${"))) {
+                return true;
+            }
+        }
+        return call.tests().stream().anyMatch(Folding::hasVariables);
     }
 
     private static List<Call> flattened(List<Call> calls) {

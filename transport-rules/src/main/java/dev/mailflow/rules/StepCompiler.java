@@ -28,7 +28,7 @@ import dev.mailflow.rules.syntax.Call;
 
 /** Turns commands into steps. Branches that no message can take are left out. */
 final class StepCompiler {
-    /** RFC 5293 section 6: attempts to change them are ignored. */
+    /** RFC 5293 section 6: attempts to delete them are ignored. */
     private static final Set<String> PROTECTED = Set.of("received", "auto-submitted");
 
     /** Characters of the reason of a rejection. */
@@ -430,7 +430,7 @@ final class StepCompiler {
         if (PROTECTED.contains(name.toLowerCase(Locale.ROOT))) {
             compilation.warning(
                     item.at(),
-                    "the field '" + name + "' is never changed (RFC 5293 section 6): the command does nothing");
+                    "the field '" + name + "' is never deleted (RFC 5293 section 6): the command does nothing");
             return true;
         }
         return false;
@@ -454,7 +454,7 @@ final class StepCompiler {
         Optional<Argument.Item> valueItem = arguments.string("the value of the field");
         Optional<Text> value = valueItem.map(compilation::text).filter(text -> isOneLine(valueItem.get(), text));
         arguments.end();
-        if (name.isEmpty() || value.isEmpty() || isProtected(nameItem.get(), name.get())) {
+        if (name.isEmpty() || value.isEmpty()) {
             return Step.Block.EMPTY;
         }
         boolean last = arguments.has(":last");

@@ -7,6 +7,7 @@ import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 import org.apache.jsieve.ConfigurationManager;
@@ -19,6 +20,9 @@ import org.apache.jsieve.mail.AddressImpl;
 import org.apache.jsieve.mail.MailAdapter;
 import org.apache.jsieve.mail.optional.EnvelopeAccessors;
 
+import dev.mailflow.policy.rewrite.AddressList;
+import dev.mailflow.policy.rewrite.LocalPart;
+import dev.mailflow.policy.rule.RuleAction;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Combinators;
@@ -26,14 +30,10 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 
-import dev.mailflow.policy.rewrite.AddressList;
-import dev.mailflow.policy.rewrite.LocalPart;
-import dev.mailflow.policy.rule.RuleAction;
-
 /**
  * What both can do, the evaluator of Apache jSieve does as we do. Left out is where it differs from RFC 5228: addresses in
  * fields that are no lists of addresses, text beyond ASCII, and texts that are no number for the numeric comparator, which are
- * all equal (RFC 4790 section 9.1.1).
+ * all equal (RFC 4790 section 9.1.1), and a field that is not there, which jSieve takes to contain the empty string.
  */
 class JSieveAgreementProperties {
     private static final Map<String, List<String>> HEADERS = Map.of(
@@ -54,7 +54,7 @@ class JSieveAgreementProperties {
         }
     }
 
-    @Property(tries = 3_000)
+    @Property(tries = 1_000)
     void theEvaluatorsShouldAgree(@ForAll("tests") String test) throws Exception {
         String script = "require [\"envelope\", \"comparator-i;ascii-numeric\"];\r\nif " + test
                 + " { redirect \"yes@contoso.com\"; } else { keep; }";
@@ -63,8 +63,9 @@ class JSieveAgreementProperties {
         Adapter adapter = new Adapter(message().length());
         JSIEVE.interpret(adapter, new ByteArrayInputStream(script.getBytes(StandardCharsets.UTF_8)));
         boolean theirs = adapter.getActions().stream().anyMatch(ActionRedirect.class::isInstance);
-        assertThat(adapter.getActions()).hasSize(1).allMatch(
-                action -> action instanceof ActionRedirect || action instanceof ActionKeep);
+        assertThat(adapter.getActions())
+                .hasSize(1)
+                .allMatch(action -> action instanceof ActionRedirect || action instanceof ActionKeep);
         assertThat(ours).as(test).isEqualTo(theirs);
     }
 
@@ -77,21 +78,26 @@ class JSieveAgreementProperties {
 
     @Provide
     Arbitrary<String> tests() {
-        return Arbitraries.lazyOf(
-                this::single,
-                this::single,
-                () -> tests().map(test -> "not " + test),
-                () -> tests().list().ofMinSize(1).ofMaxSize(3).map(list -> "allof (" + String.join(", ", list) + ")"),
-                () -> tests().list().ofMinSize(1).ofMaxSize(3).map(list -> "anyof (" + String.join(", ", list) + ")"));
+        return tests(3);
     }
 
-    private Arbitrary<String> single() {
+    private static Arbitrary<String> tests(int depth) {
+        if (depth == 0) {
+            return single();
+        }
+        Arbitrary<String> inner = tests(depth - 1);
+        Arbitrary<String> list = inner.list().ofMinSize(1).ofMaxSize(3).map(all -> "(" + String.join(", ", all) + ")");
+        return Arbitraries.oneOf(
+                single(), inner.map(test -> "not " + test), list.map(all -> "allof " + all), list.map(all -> "anyof " + all));
+    }
+
+    private static Arbitrary<String> single() {
         return Arbitraries.oneOf(
                 header(), number(), address(), envelope(), exists(), size(), Arbitraries.of("true", "false"));
     }
 
     private static Arbitrary<String> header() {
-        return Combinators.combine(match(), names("From", "To", "Subject", "X-Empty", "X-Number", "x-none"), keys())
+        return Combinators.combine(match(), names("From", "To", "Subject", "X-Empty", "X-Number"), keys())
                 .as((match, names, keys) -> "header " + match + " " + names + " " + keys);
     }
 
@@ -102,12 +108,17 @@ class JSieveAgreementProperties {
 
     private static Arbitrary<String> address() {
         return Combinators.combine(match(), part(), names("From", "To", "Cc", "Bcc"), keys())
-                .as((match, part, names, keys) -> "address " + match + part + " " + names + " " + keys);
+                .as((match, part, names, keys) -> "address " + match + part + " " + names + " " + inCase(match, keys));
     }
 
     private static Arbitrary<String> envelope() {
         return Combinators.combine(match(), part(), names("from", "to"), keys())
-                .as((match, part, names, keys) -> "envelope " + match + part + " " + names + " " + keys);
+                .as((match, part, names, keys) -> "envelope " + match + part + " " + names + " " + inCase(match, keys));
+    }
+
+    /** jSieve drops the case of addresses even where the comparator does not. */
+    private static String inCase(String match, String keys) {
+        return match.contains("i;octet") ? keys.toLowerCase(Locale.ROOT) : keys;
     }
 
     private static Arbitrary<String> exists() {
@@ -140,9 +151,36 @@ class JSieveAgreementProperties {
 
     private static Arbitrary<String> keys() {
         return Arbitraries.of(
-                        "", "*", "?", "joe@contoso.com", "JOE@contoso.com", "joe", "contoso.com", "CONTOSO", "ann", "ann@*",
-                        "*@fabrikam.com", "b?b*", "Hello World", "hello*", "*WORLD", "H?llo *", "[ext]*", "*(a*", "10", "7", "0010",
-                        "c.example", "*.example", "x y", "none", "*e*l*", "a\\\\*b", "*\\\\?*", "??????????", "fabrikam")
+                        "",
+                        "*",
+                        "?",
+                        "joe@contoso.com",
+                        "JOE@contoso.com",
+                        "joe",
+                        "contoso.com",
+                        "CONTOSO",
+                        "ann",
+                        "ann@*",
+                        "*@fabrikam.com",
+                        "b?b*",
+                        "Hello World",
+                        "hello*",
+                        "*WORLD",
+                        "H?llo *",
+                        "[ext]*",
+                        "*(a*",
+                        "10",
+                        "7",
+                        "0010",
+                        "c.example",
+                        "*.example",
+                        "x y",
+                        "none",
+                        "*e*l*",
+                        "a\\\\*b",
+                        "*\\\\?*",
+                        "??????????",
+                        "fabrikam")
                 .list()
                 .ofMinSize(1)
                 .ofMaxSize(2)
@@ -152,7 +190,10 @@ class JSieveAgreementProperties {
     private static String list(List<String> items) {
         return items.size() == 1
                 ? "\"" + items.get(0) + "\""
-                : "[" + String.join(", ", items.stream().map(item -> "\"" + item + "\"").toList()) + "]";
+                : "["
+                        + String.join(
+                                ", ",
+                                items.stream().map(item -> "\"" + item + "\"").toList()) + "]";
     }
 
     /** The message as jSieve asks for it. */
@@ -162,7 +203,8 @@ class JSieveAgreementProperties {
 
         Adapter(int lineFeeds) {
             // each line has one byte more than in the text
-            this.size = lineFeeds + (int) message().chars().filter(c -> c == '\n').count();
+            this.size =
+                    lineFeeds + (int) message().chars().filter(c -> c == '\n').count();
         }
 
         @Override
@@ -251,7 +293,8 @@ class JSieveAgreementProperties {
             List<Address> all = new ArrayList<>();
             for (String value : getMatchingHeader(name)) {
                 if (AddressList.read(value, 0) instanceof AddressList.Addresses found) {
-                    found.all().forEach(one -> all.add(new AddressImpl(LocalPart.content(one.localPart()), one.domain())));
+                    found.all()
+                            .forEach(one -> all.add(new AddressImpl(LocalPart.content(one.localPart()), one.domain())));
                 }
             }
             return all.toArray(Address[]::new);

@@ -157,6 +157,16 @@ class Rfc5293EditheaderTest {
                 .contains("warning", "RFC 5293 section 6");
     }
 
+    @DisplayName("section 6: adding them is not forbidden, and the subject may be both")
+    @Test
+    void otherChangesShouldBePermitted() throws Exception {
+        assertThat(edited("addheader \"Auto-Submitted\" \"auto-generated\";"))
+                .startsWith("Auto-Submitted: auto-generated\n");
+        assertThat(edited("deleteheader \"Subject\"; addheader \"Subject\" \"new\";"))
+                .startsWith("Subject: new\n")
+                .doesNotContain("Strange");
+    }
+
     @DisplayName("section 7: the RFC's example leaves the message unchanged")
     @Test
     void addingAndDeletingShouldChangeNothing() throws Exception {

@@ -44,8 +44,8 @@ import org.apache.jsieve.parser.generated.TokenMgrError;
  */
 public final class ScriptReader {
 
-    /** RFC 5228 section 2.10.5 asks for 15 levels at least. */
-    public static final int MAX_NESTING = 64;
+    /** Commands, tests and brackets inside one another; RFC 5228 section 2.10.5 asks for 15 levels of each at least. */
+    public static final int MAX_NESTING = 128;
 
     /** Characters; a list of 100,000 domains takes about 3 million. */
     public static final int MAX_LENGTH = 16 << 20;
@@ -145,7 +145,7 @@ public final class ScriptReader {
                     default -> {}
                 }
             }
-            if (sum + chain + outer.size() > 2 * MAX_NESTING) {
+            if (sum + chain + outer.size() > MAX_NESTING) {
                 throw new SyntaxException(at(token), "found more than " + MAX_NESTING + " levels of nesting");
             }
             before = token;
