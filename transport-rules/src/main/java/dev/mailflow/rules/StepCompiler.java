@@ -712,7 +712,8 @@ final class StepCompiler {
             compilation.error(
                     item.get().at(),
                     "found '" + Compilation.shortened(repository.get())
-                            + "', expected a name (\"spam\") or the URL of a mail repository (\"file://var/mail/spam/\")");
+                            + "', expected a name (\"spam\") or the URL of a mail repository"
+                            + " (\"file://var/mail/spam/\")");
             return Step.Block.EMPTY;
         }
         return action(call, new RuleAction.Quarantine(repository.get()));

@@ -88,7 +88,10 @@ class JSieveAgreementProperties {
         Arbitrary<String> inner = tests(depth - 1);
         Arbitrary<String> list = inner.list().ofMinSize(1).ofMaxSize(3).map(all -> "(" + String.join(", ", all) + ")");
         return Arbitraries.oneOf(
-                single(), inner.map(test -> "not " + test), list.map(all -> "allof " + all), list.map(all -> "anyof " + all));
+                single(),
+                inner.map(test -> "not " + test),
+                list.map(all -> "allof " + all),
+                list.map(all -> "anyof " + all));
     }
 
     private static Arbitrary<String> single() {

@@ -251,10 +251,12 @@ class MailflowExtensionTest {
                 "if allof (size :over 1, size :under 3) { keep; } | false | false",
                 "if size :under 0 { keep; } | true | false",
                 "if allof (header \"A\" \"b\", not header \"A\" \"b\") { keep; } | true | false",
-                "if allof (string \"${1}\" \"\", header :matches \"A\" \"*\", not string \"${1}\" \"\") { keep; } | false | false",
+                "if allof (string \"${1}\" \"\", header :matches \"A\" \"*\", not string \"${1}\" \"\") { keep; } |"
+                        + " false | false",
                 "if allof (header \"A\" \"b\", not header \"A\" \"c\") { keep; } | false | false",
                 "if allof (envelope \"from\" \"a@b.c\", envelope \"from\" \"d@e.f\") { keep; } | true | false",
-                "if allof (envelope \"from\" \"a@b.c\", envelope \"from\" [\"d@e.f\", \"A@b.c\"]) { keep; } | false | false",
+                "if allof (envelope \"from\" \"a@b.c\", envelope \"from\" [\"d@e.f\", \"A@b.c\"]) { keep; } | false |"
+                        + " false",
                 "if not true { discard; } else { set \"a\" \"b\"; } | true | false",
                 "if environment \"nothing\" \"x\" { keep; } | true | false",
                 "set \"a\" \"b\"; | true | false",
