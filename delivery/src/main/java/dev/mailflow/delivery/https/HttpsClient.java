@@ -48,6 +48,8 @@ import io.netty.handler.ssl.SslHandler;
  * The little of HTTPS that mail needs: one request, one bounded answer, over a verified connection to an address that our
  * own DNS gave. Redirects are answers like any other. Nothing blocks an event loop.
  */
+// the chains that are not kept end in a future that is
+@SuppressWarnings("FutureReturnValueIgnored")
 public final class HttpsClient {
     private static final Duration CONNECT = Duration.ofSeconds(10);
     private static final int MOST_ADDRESSES = 3;

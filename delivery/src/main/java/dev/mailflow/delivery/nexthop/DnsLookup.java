@@ -36,6 +36,8 @@ import com.google.common.cache.CacheBuilder;
  * <p>An answer counts as secure only if the resolver was configured as one whose word on DNSSEC is trusted (the AD bit,
  * RFC 6840 section 5.8); anyone on the way could set that bit.
  */
+// the chains that are not kept end in a future that is
+@SuppressWarnings("FutureReturnValueIgnored")
 public final class DnsLookup {
     private static final Duration LIMIT = Duration.ofSeconds(30);
     private static final int MOST_ANSWERS = 50_000;

@@ -59,6 +59,8 @@ import io.netty.util.ReferenceCountUtil;
  * <p>The messages are dnsjava's; its own sockets are not used because in the version that James ships a query that is
  * sent while an answer arrives may wait up to a second before it leaves.
  */
+// the chains that are not kept end in a future that is
+@SuppressWarnings("FutureReturnValueIgnored")
 public final class NameServers implements Resolver {
     /** The largest answer that is not fragmented on common networks (DNS flag day 2020). */
     private static final int UDP_PAYLOAD = 1232;
