@@ -104,7 +104,6 @@ public record TlsaRecord(int usage, int selector, int matching, String data) {
                 return Optional.of(KeyFactory.getInstance(algorithm).generatePublic(new X509EncodedKeySpec(bytes())));
             } catch (GeneralSecurityException | IllegalArgumentException e) {
                 // a key of another kind, or none at all
-                continue;
             }
         }
         return Optional.empty();

@@ -86,6 +86,7 @@ public final class HttpsClient {
     }
 
     /** @param mediaType in lower case, without parameters; empty: not said */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     public record Response(int status, String mediaType, byte[] content) {
         public String text() {
             return new String(content, StandardCharsets.UTF_8);

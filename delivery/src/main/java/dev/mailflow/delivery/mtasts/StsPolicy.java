@@ -15,6 +15,7 @@ import dev.mailflow.policy.domain.DomainPattern;
  * @param mx patterns of MX hosts in lower case; {@code *.} stands for one label; may be empty in mode {@code none} only
  */
 public record StsPolicy(Mode mode, Duration maxAge, List<String> mx) {
+    @SuppressWarnings("CanonicalDuration") // the figure of RFC 8461 section 3.2
     private static final Duration LONGEST = Duration.ofSeconds(31_557_600);
     private static final int MOST_PATTERNS = 1000;
 

@@ -30,7 +30,6 @@ public sealed interface PeerIdentity {
                 names.add(new DomainPattern(DomainPattern.Kind.EXACT, DomainPattern.normalize(host)));
             } catch (IllegalArgumentException e) {
                 // underscores, for instance: no certificate bears such a name
-                continue;
             }
         }
         return names.isEmpty()

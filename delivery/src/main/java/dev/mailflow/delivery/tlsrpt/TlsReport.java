@@ -33,6 +33,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
  *
  * @param id the same for the same day and domain, so that a receiver recognises one that comes twice
  */
+@SuppressWarnings("ArrayRecordComponent") // never compared
 record TlsReport(String domain, LocalDate day, String id, byte[] json) {
     static final String MEDIA_TYPE = "application/tlsrpt+gzip";
 

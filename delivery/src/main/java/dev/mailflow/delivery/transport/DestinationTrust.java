@@ -81,7 +81,7 @@ final class DestinationTrust {
         }
         return requirement.dane()
                 ? dane.ask(target).thenCompose(answer -> byDane(connector, requirement, target, answer))
-                : bySts(requirement, target);
+                : bySts(target);
     }
 
     private static boolean heedsSts(TlsRequirement requirement, Target target) {
@@ -111,7 +111,7 @@ final class DestinationTrust {
             // the owner wants TLS; an MTA-STS policy may say more, and cannot say less
             return !heedsSts(requirement, target)
                     ? go(trust, policy(trust))
-                    : bySts(requirement, target)
+                    : bySts(target)
                             .thenCompose(verdict -> verdict instanceof Go go
                                             && !go.published()
                                                     .filter(PublishedTrust::enforced)
@@ -125,11 +125,11 @@ final class DestinationTrust {
         }
         LOGGER.debug("connector={} nextHop={} DANE has no say: {}", connector.name(), target.host(), silence);
         return heedsSts(requirement, target)
-                ? bySts(requirement, target)
+                ? bySts(target)
                 : CompletableFuture.completedFuture(Go.FREELY);
     }
 
-    private CompletionStage<Verdict> bySts(TlsRequirement requirement, Target target) {
+    private CompletionStage<Verdict> bySts(Target target) {
         String domain = target.mailDomains().get(0);
         return policies.ask(domain).thenCompose(answer -> bySts(target, domain, answer));
     }

@@ -198,7 +198,6 @@ public final class SignedDns implements AutoCloseable {
                 return udp.getLocalPort();
             } catch (IOException e) {
                 // taken by one protocol: another number
-                continue;
             }
         }
         throw new IOException("no port is free for UDP and TCP");

@@ -30,6 +30,7 @@ public final class WebServer implements AutoCloseable {
     private record Page(int status, String mediaType, String text) {}
 
     /** What was sent to us. */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     public record Posted(String path, String mediaType, byte[] content) {}
 
     private WebServer(HttpsServer server) {
