@@ -1,11 +1,15 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.cli;
 
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.io.PrintWriter;
+import java.nio.charset.Charset;
 import java.time.Clock;
 import java.util.Map;
 
 import dev.mailflow.cli.connector.ValidateConnectorCommand;
+import dev.mailflow.cli.hybrid.HybridCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -44,10 +48,22 @@ public final class Mailflow implements Runnable {
      * @param environment for {@code ${env:NAME}} in policies
      */
     public static CommandLine commandLine(Map<String, String> environment, Clock clock) {
+        return commandLine(
+                environment, clock, new BufferedReader(new InputStreamReader(System.in, Charset.defaultCharset())));
+    }
+
+    /**
+     * The command line over the given surroundings.
+     *
+     * @param environment for {@code ${env:NAME}} in policies
+     * @param in where answers to questions come from
+     */
+    public static CommandLine commandLine(Map<String, String> environment, Clock clock, BufferedReader in) {
         CommandLine commandLine = new CommandLine(new Mailflow());
         commandLine.addSubcommand(new CheckCommand(environment, clock));
         commandLine.addSubcommand(new ExplainCommand(environment, clock));
         commandLine.addSubcommand(new ValidateConnectorCommand(environment, clock));
+        commandLine.addSubcommand(HybridCommand.commandLine(environment, clock, in));
         commandLine.setExecutionExceptionHandler((error, where, parsed) -> {
             PrintWriter err = where.getErr();
             err.println("mailflow: " + (error.getMessage() == null ? error.toString() : error.getMessage()));

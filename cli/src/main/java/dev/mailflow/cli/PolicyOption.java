@@ -30,9 +30,19 @@ public final class PolicyOption {
             description = "configuration directory with mailflow.xml (default: ${DEFAULT-VALUE})")
     private Path directory;
 
-    /** The configuration directory. */
-    public Path directory() {
-        return directory;
+    /** The configuration directory, in which there is a policy. */
+    public Path existingDirectory() {
+        requirePolicy();
+        return directory.toAbsolutePath().normalize();
+    }
+
+    private Path requirePolicy() {
+        Path file = directory.resolve("mailflow.xml");
+        if (!Files.exists(file)) {
+            throw new CommandLine.ParameterException(
+                    spec.commandLine(), "--conf: found no " + file + ", expected a directory with mailflow.xml");
+        }
+        return file;
     }
 
     /** Reads the policy; when it is broken, says so on {@code err}. */
@@ -51,11 +61,6 @@ public final class PolicyOption {
 
     /** Reads the policy, good or bad. */
     public PolicyReading read(Map<String, String> environment, Clock clock) {
-        Path file = directory.resolve("mailflow.xml");
-        if (!Files.exists(file)) {
-            throw new CommandLine.ParameterException(
-                    spec.commandLine(), "--conf: found no " + file + ", expected a directory with mailflow.xml");
-        }
-        return MailFlowXmlReader.read(file, directory, environment, clock);
+        return MailFlowXmlReader.read(requirePolicy(), directory, environment, clock);
     }
 }

@@ -25,6 +25,7 @@ import org.apache.mailet.AttributeValue;
 import org.apache.james.server.core.MailImpl;
 import org.apache.mailet.Mail;
 import org.apache.mailet.base.GenericMailet;
+import org.apache.mailet.base.MailetUtil;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -40,6 +41,7 @@ import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.connector.InternalHeaders;
 import dev.mailflow.policy.connector.Route;
+import dev.mailflow.policy.connector.SmartHost;
 import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
@@ -67,6 +69,7 @@ import dev.mailflow.policy.rule.RuleMarks;
  *   <tlsReportFrom>postmaster@contoso.com</tlsReportFrom>
  *   <tlsReportContact>mailto:tls@contoso.com</tlsReportContact>
  *   <tlsReportOrganization>Contoso</tlsReportOrganization>
+ *   <mxPort>2525</mxPort>                  <!-- optional: port of MX hosts, for test beds; default 25 -->
  * </mailet>
  * }</pre>
  *
@@ -111,6 +114,8 @@ public final class RouteToConnector extends GenericMailet {
 
     private DeliveryConfig configuration(String introducedAs) throws MessagingException {
         DeliveryConfig.Builder config = DeliveryConfig.builder(introducedAs).dnssec(dnssec());
+        config.mxPort(MailetUtil.getInitParameterAsStrictlyPositiveInteger(
+                getInitParameter("mxPort"), SmartHost.DEFAULT_PORT));
         try {
             config.stateDirectory(files.getFile("file://var/mailflow").toPath());
         } catch (FileNotFoundException e) {

@@ -79,6 +79,13 @@ public final class LocalDns implements AutoCloseable {
         return this;
     }
 
+    /** Takes the place of all MX records of the domain. */
+    public LocalDns replaceMx(String domain, int preference, String host) {
+        Name owner = name(domain);
+        records.removeIf(each -> each.getType() == Type.MX && each.getName().equals(owner));
+        return mx(domain, preference, host);
+    }
+
     /** RFC 7505. */
     public LocalDns nullMx(String domain) {
         records.add(new MXRecord(name(domain), DClass.IN, TTL, 0, Name.root));

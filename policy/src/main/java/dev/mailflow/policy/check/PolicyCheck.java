@@ -297,7 +297,12 @@ public final class PolicyCheck {
 
     private void acceptedDomains() {
         for (AcceptedDomain domain : policy.acceptedDomains().entries()) {
-            if (domain.type() != AcceptedDomain.Type.AUTHORITATIVE) {
+            // who is not here of a shared domain is in the cloud, whose connector has the remote routing domain
+            boolean shared = policy.hybrid()
+                    .filter(hybrid -> hybrid.isShared(
+                            org.apache.james.core.Domain.of(domain.pattern().name())))
+                    .isPresent();
+            if (domain.type() != AcceptedDomain.Type.AUTHORITATIVE && !shared) {
                 relayDomain(domain);
             }
         }

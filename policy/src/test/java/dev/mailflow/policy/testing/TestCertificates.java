@@ -2,6 +2,7 @@
 package dev.mailflow.policy.testing;
 
 import java.io.IOException;
+import java.io.StringReader;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.math.BigInteger;
@@ -19,12 +20,14 @@ import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Date;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
+import org.bouncycastle.asn1.ASN1ObjectIdentifier;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x500.X500NameBuilder;
 import org.bouncycastle.asn1.x500.style.BCStyle;
@@ -34,6 +37,7 @@ import org.bouncycastle.asn1.x509.DistributionPoint;
 import org.bouncycastle.asn1.x509.DistributionPointName;
 import org.bouncycastle.asn1.x509.ExtendedKeyUsage;
 import org.bouncycastle.asn1.x509.Extension;
+import org.bouncycastle.asn1.x509.Extensions;
 import org.bouncycastle.asn1.x509.GeneralName;
 import org.bouncycastle.asn1.x509.GeneralNames;
 import org.bouncycastle.asn1.x509.KeyPurposeId;
@@ -43,10 +47,13 @@ import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.cert.jcajce.JcaX509ExtensionUtils;
 import org.bouncycastle.cert.jcajce.JcaX509v2CRLBuilder;
 import org.bouncycastle.cert.jcajce.JcaX509v3CertificateBuilder;
+import org.bouncycastle.openssl.PEMParser;
 import org.bouncycastle.openssl.jcajce.JcaPEMWriter;
 import org.bouncycastle.openssl.jcajce.JcaPKCS8Generator;
 import org.bouncycastle.operator.OperatorCreationException;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
+import org.bouncycastle.pkcs.PKCS10CertificationRequest;
+import org.bouncycastle.pkcs.jcajce.JcaPKCS10CertificationRequest;
 
 /**
  * Makes the certificates that tests need, good and bad:
@@ -198,6 +205,31 @@ public final class TestCertificates {
             }
         }
 
+        /** Signs a request (PKCS #10, PEM) as it is, and writes the certificate as PEM. */
+        public Path sign(String request, Path file) {
+            try (PEMParser parser = new PEMParser(new StringReader(request))) {
+                var read = new JcaPKCS10CertificationRequest((PKCS10CertificationRequest) parser.readObject());
+                Draft draft = new Draft(
+                        read.getSubject(),
+                        new KeyPair(read.getPublicKey(), own.key()),
+                        X500Name.getInstance(
+                                certificate().getSubjectX500Principal().getEncoded()),
+                        own.key(),
+                        List.of());
+                Extensions asked = Extensions.getInstance(
+                        read.getAttributes()[0].getAttrValues().getObjectAt(0));
+                for (GeneralName each : GeneralNames.fromExtensions(asked, Extension.subjectAlternativeName)
+                        .getNames()) {
+                    draft.alternatives.add(each);
+                }
+                return draft.issue().writeChainPem(file);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            } catch (GeneralSecurityException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+
         private Draft draft(String commonName) {
             List<X509Certificate> above = new ArrayList<>();
             if (!own.chain().isEmpty()
@@ -227,6 +259,7 @@ public final class TestCertificates {
         private Instant notAfter = Instant.now().plus(Duration.ofDays(365));
         private String signature = "SHA256withRSA";
         private Optional<String> crlUrl = Optional.empty();
+        private List<KeyPurposeId> purposes = List.of(KeyPurposeId.id_kp_serverAuth, KeyPurposeId.id_kp_clientAuth);
         private boolean authority;
 
         private Draft(
@@ -253,6 +286,7 @@ public final class TestCertificates {
             other.notAfter = notAfter;
             other.signature = signature;
             other.crlUrl = crlUrl;
+            other.purposes = purposes;
             other.authority = authority;
             return other;
         }
@@ -295,6 +329,14 @@ public final class TestCertificates {
             return this;
         }
 
+        /** For these extended key usages only, e.g. {@code 1.3.6.1.5.5.7.3.2} for clients. */
+        public Draft usage(String... oids) {
+            purposes = Arrays.stream(oids)
+                    .map(oid -> KeyPurposeId.getInstance(new ASN1ObjectIdentifier(oid)))
+                    .toList();
+            return this;
+        }
+
         /** Names a revocation list. */
         public Draft crl(String url) {
             crlUrl = Optional.of(url);
@@ -322,9 +364,10 @@ public final class TestCertificates {
                             Extension.keyUsage,
                             true,
                             new KeyUsage(KeyUsage.digitalSignature | KeyUsage.keyEncipherment));
-                    builder.addExtension(Extension.extendedKeyUsage, false, new ExtendedKeyUsage(new KeyPurposeId[] {
-                        KeyPurposeId.id_kp_serverAuth, KeyPurposeId.id_kp_clientAuth
-                    }));
+                    builder.addExtension(
+                            Extension.extendedKeyUsage,
+                            false,
+                            new ExtendedKeyUsage(purposes.toArray(KeyPurposeId[]::new)));
                 }
                 if (!alternatives.isEmpty()) {
                     builder.addExtension(
