@@ -15,7 +15,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -83,6 +82,7 @@ final class DoorBenchmark implements Callable<Integer> {
         MANY_MESSAGES("one connection for each sender", List.of("-d"));
 
         private final String label;
+        @SuppressWarnings("ImmutableEnumChecker") // made by List.of
         private final List<String> options;
 
         Sessions(String label, List<String> options) {

@@ -150,7 +150,9 @@ final class Neighbour implements AutoCloseable {
 
         private boolean handle(String line) throws IOException {
             String verb = line.split("[ :]", 2)[0].toUpperCase(Locale.ROOT);
-            if (tlsRequired && protocol.isEmpty() && List.of("MAIL", "RCPT", "DATA").contains(verb)) {
+            if (tlsRequired
+                    && protocol.isEmpty()
+                    && List.of("MAIL", "RCPT", "DATA").contains(verb)) {
                 say("530 5.7.0 Must issue a STARTTLS command first");
                 return true;
             }
@@ -246,8 +248,7 @@ final class Neighbour implements AutoCloseable {
             say("354 go ahead");
             String id = name.split("\\.")[0] + "-" + ids.incrementAndGet();
             ByteArrayOutputStream content = new ByteArrayOutputStream();
-            content.writeBytes(
-                    received(helo, peer, name, protocol, id, clock).getBytes(StandardCharsets.US_ASCII));
+            content.writeBytes(received(helo, peer, name, protocol, id, clock).getBytes(StandardCharsets.US_ASCII));
             for (Optional<byte[]> next = dataLine(); next.isPresent(); next = dataLine()) {
                 if (content.size() + next.get().length > LARGEST_MESSAGE) {
                     throw new IOException("message too large");

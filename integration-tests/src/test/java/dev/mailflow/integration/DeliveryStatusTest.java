@@ -57,8 +57,8 @@ class DeliveryStatusTest {
                         + "</outboundConnectors>")
                 .file(
                         "ca.pem",
-                        Files.readString(TestCertificates.writePem(
-                                directory.resolve("authority.pem"), AUTHORITY.certificate())))
+                        Files.readString(
+                                TestCertificates.writePem(directory.resolve("authority.pem"), AUTHORITY.certificate())))
                 .start();
     }
 
@@ -201,11 +201,14 @@ class DeliveryStatusTest {
 
     @Test
     void requireTlsShouldBeOfferedUnderTlsOnlyAndNeverTakenWithoutIt() throws Exception {
-        try (DoorClient plain = DoorClient.Way.plain("127.0.0.1").open(scenario.gateway().port("smtp"));
+        try (DoorClient plain = DoorClient.Way.plain("127.0.0.1")
+                        .open(scenario.gateway().port("smtp"));
                 DoorClient secured = DoorClient.Way.plain("127.0.0.1")
                         .withTls()
                         .open(scenario.gateway().port("smtp"))) {
-            assertThat(plain.lines("EHLO client.test")).contains("250-DSN").noneMatch(line -> line.contains("REQUIRETLS"));
+            assertThat(plain.lines("EHLO client.test"))
+                    .contains("250-DSN")
+                    .noneMatch(line -> line.contains("REQUIRETLS"));
             assertThat(plain.command("MAIL FROM:<joe@home.test> RequireTls"))
                     .startsWith("530 5.7.10")
                     .contains("STARTTLS");
@@ -229,13 +232,11 @@ class DeliveryStatusTest {
         }
 
         assertThat(received(strict, "secret-strict.test").mail()).endsWith(" REQUIRETLS");
-        GatewayScenario.await()
-                .untilAsserted(() -> assertThat(scenario.events(
-                                MailFlowEvent.Failed.class))
-                        .anySatisfy(failed -> {
-                            assertThat(failed.recipients()).containsExactly("a@mute.test");
-                            assertThat(failed.status()).isEqualTo("5.7.30");
-                        }));
+        GatewayScenario.await().untilAsserted(() -> assertThat(scenario.events(MailFlowEvent.Failed.class))
+                .anySatisfy(failed -> {
+                    assertThat(failed.recipients()).containsExactly("a@mute.test");
+                    assertThat(failed.status()).isEqualTo("5.7.30");
+                }));
         assertThat(mute.messages())
                 .extracting(ReceivedMessage::text)
                 .noneMatch(text -> text.contains("secret-mute.test"));

@@ -76,6 +76,7 @@ class HybridMatrixTest {
         EXTERNAL("e@elsewhere.test"),
         REMOTE_ROUTING("d@" + REMOTE);
 
+        @SuppressWarnings("ImmutableEnumChecker") // made by List.of
         private final List<String> addresses;
 
         Target(String... addresses) {

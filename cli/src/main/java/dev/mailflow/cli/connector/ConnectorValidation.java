@@ -98,8 +98,7 @@ public final class ConnectorValidation implements AutoCloseable {
         this.connector = connector;
         this.config = config;
         this.timeout = timeout;
-        DnsLookup dns = new DnsLookup(
-                config.resolver().orElseGet(Lookup::getDefaultResolver), false, config.clock());
+        DnsLookup dns = new DnsLookup(config.resolver().orElseGet(Lookup::getDefaultResolver), false, config.clock());
         this.resolver = new NextHopResolver(config, dns, new Random());
         this.dialer = new SmtpDialer(
                 loops,
@@ -204,10 +203,16 @@ public final class ConnectorValidation implements AutoCloseable {
         HopAddress hop = new HopAddress(target.host(), address, target.port());
         if (tls.level() == TlsLevel.DANE) {
             findings.add(Finding.skipped(
-                    where, CERTIFICATE, "level dane is judged by delivery only, which knows whose DNS answers to believe"));
+                    where,
+                    CERTIFICATE,
+                    "level dane is judged by delivery only, which knows whose DNS answers to believe"));
             return;
         }
-        if (!judge(where, hop, seen, new SessionTerms(connector.name(), tls, identity, Optional.empty(), Optional.empty()))) {
+        if (!judge(
+                where,
+                hop,
+                seen,
+                new SessionTerms(connector.name(), tls, identity, Optional.empty(), Optional.empty()))) {
             connector.credentials().forEach(unused -> findings.add(skipped(where, AUTH)));
             return;
         }
@@ -215,7 +220,10 @@ public final class ConnectorValidation implements AutoCloseable {
         for (Credentials credentials : connector.credentials()) {
             boolean asked = sender.isEmpty() || connector.credentialsFor(sender).equals(Optional.of(credentials));
             if (asked && users.add(credentials.user())) {
-                authenticate(where, hop, new SessionTerms(connector.name(), tls, identity, Optional.empty(), Optional.of(credentials)));
+                authenticate(
+                        where,
+                        hop,
+                        new SessionTerms(connector.name(), tls, identity, Optional.empty(), Optional.of(credentials)));
             }
         }
         if (connector.credentials().isEmpty()) {

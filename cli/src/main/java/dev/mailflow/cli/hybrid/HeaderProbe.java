@@ -102,8 +102,10 @@ record HeaderProbe(
 
     private byte[] message(String mark, String hostName) {
         return ("From: " + address + "\r\nTo: " + address + "\r\nSubject: Mailflow hybrid check\r\nDate: "
-                        + DateTimeFormatter.RFC_1123_DATE_TIME.format(clock.instant().atOffset(ZoneOffset.UTC))
-                        + "\r\nMessage-ID: <" + mark + "@" + hostName + ">\r\n" + ORDINARY + ": " + mark + "\r\n" + SENT + ": "
+                        + DateTimeFormatter.RFC_1123_DATE_TIME.format(
+                                clock.instant().atOffset(ZoneOffset.UTC))
+                        + "\r\nMessage-ID: <" + mark + "@" + hostName + ">\r\n" + ORDINARY + ": " + mark + "\r\n" + SENT
+                        + ": "
                         + mark + "\r\nAuto-Submitted: auto-generated\r\n\r\n"
                         + "This message was sent by 'mailflow hybrid check' to see what becomes of its headers.\r\n")
                 .getBytes(StandardCharsets.US_ASCII);

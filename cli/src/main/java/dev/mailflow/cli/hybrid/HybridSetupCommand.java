@@ -41,8 +41,8 @@ import picocli.CommandLine.Spec;
         name = "setup",
         description = {
             "Asks what a hybrid deployment needs, shows what will change, and writes it: pieces of mailflow.xml,"
-                + " smtpserver.xml and mailetcontainer.xml, and the certificate under hybrid/. What it did not write"
-                + " it leaves as it is; run again with the same answers it changes nothing.",
+                    + " smtpserver.xml and mailetcontainer.xml, and the certificate under hybrid/. What it did not write"
+                    + " it leaves as it is; run again with the same answers it changes nothing.",
             "Then it prints the cloud's side as a PowerShell script, and the DNS records to publish."
         },
         mixinStandardHelpOptions = true,
@@ -87,8 +87,8 @@ final class HybridSetupCommand implements Callable<Integer> {
                 paramLabel = "TYPE",
                 description =
                         "of these domains here: authoritative (who is in no directory is refused) or internalRelay"
-                            + " (who is not here is in the cloud); default: as the policy has it, else internalRelay"
-                            + " with directory james, authoritative otherwise")
+                                + " (who is not here is in the cloud); default: as the policy has it, else internalRelay"
+                                + " with directory james, authoritative otherwise")
         private Optional<String> domainType = Optional.empty();
 
         @Option(

@@ -9,6 +9,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Clock;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -265,7 +266,11 @@ class HybridSetupTest {
 
         wizard.setUp();
 
-        assertThat(Files.list(wizard.conf).map(path -> path.getFileName().toString()))
+        List<String> names;
+        try (Stream<Path> files = Files.list(wizard.conf)) {
+            names = files.map(path -> path.getFileName().toString()).toList();
+        }
+        assertThat(names)
                 .filteredOn(name -> name.matches("mailflow\\.xml\\.\\d{8}T\\d{6}Z\\.bak"))
                 .singleElement()
                 .satisfies(name -> assertThat(wizard.file(name)).isEqualTo(before));

@@ -17,6 +17,7 @@ import dev.mailflow.policy.domain.DomainPattern;
 public record StsPolicy(Mode mode, Duration maxAge, List<String> mx) {
     @SuppressWarnings("CanonicalDuration") // the figure of RFC 8461 section 3.2
     private static final Duration LONGEST = Duration.ofSeconds(31_557_600);
+
     private static final int MOST_PATTERNS = 1000;
 
     /** What is to be done about an MX host that does not live up to it. */

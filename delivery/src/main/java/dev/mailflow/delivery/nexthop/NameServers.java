@@ -150,8 +150,9 @@ public final class NameServers implements Resolver {
             if (thrown == null && (!isUnable(message) || last)) {
                 complete(answer, () -> answer.complete(message));
             } else if (last) {
-                complete(answer, () -> better.ifPresentOrElse(
-                        answer::complete, () -> answer.completeExceptionally(thrown)));
+                complete(
+                        answer,
+                        () -> better.ifPresentOrElse(answer::complete, () -> answer.completeExceptionally(thrown)));
             } else if (thrown == null && attempt + 1 >= servers.size()) {
                 // an answer all the same: asking again the server that gave it would not change it
                 complete(answer, () -> answer.complete(message));

@@ -124,9 +124,7 @@ final class DestinationTrust {
             return leave(target, TlsSession.Policy.NONE, TlsFault.DANE_REQUIRED, who + silence);
         }
         LOGGER.debug("connector={} nextHop={} DANE has no say: {}", connector.name(), target.host(), silence);
-        return heedsSts(requirement, target)
-                ? bySts(target)
-                : CompletableFuture.completedFuture(Go.FREELY);
+        return heedsSts(requirement, target) ? bySts(target) : CompletableFuture.completedFuture(Go.FREELY);
     }
 
     private CompletionStage<Verdict> bySts(Target target) {

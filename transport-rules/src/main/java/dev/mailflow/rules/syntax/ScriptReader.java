@@ -223,8 +223,8 @@ public final class ScriptReader {
         Token first = node.getFirstToken();
         return switch (first.kind) {
             case SieveParserConstants.TAG -> new Argument.Tag(first.image.toLowerCase(Locale.ROOT), at(first));
-            case SieveParserConstants.NUMBER ->
-                new Argument.Amount(numbers.get(at(first)).value(), at(first));
+            case SieveParserConstants.NUMBER -> new Argument.Amount(
+                    numbers.get(at(first)).value(), at(first));
             default -> strings((ASTstring_list) node.jjtGetChild(0), first);
         };
     }
