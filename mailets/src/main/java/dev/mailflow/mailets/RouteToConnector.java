@@ -127,7 +127,7 @@ public final class RouteToConnector extends GenericMailet {
             throw new MessagingException("parameter <tlsReports>: found '" + wanted + "', expected true or false");
         }
         if (wanted.equals("true")) {
-            MailAddress from = reportSender();
+            MailAddress from = reportSender(introducedAs);
             config.reports(new ReportSettings(
                     getInitParameter("tlsReportOrganization", introducedAs),
                     introducedAs,
@@ -138,9 +138,12 @@ public final class RouteToConnector extends GenericMailet {
         return config.build();
     }
 
-    private MailAddress reportSender() throws MessagingException {
-        String written = getInitParameter(
-                "tlsReportFrom", getMailetContext().getPostmaster().asString());
+    /** The postmaster if nobody is named; a James that has not been told of one knows none yet when mailets start. */
+    private MailAddress reportSender(String introducedAs) throws MessagingException {
+        String written = Optional.ofNullable(getInitParameter("tlsReportFrom"))
+                .or(() ->
+                        Optional.ofNullable(getMailetContext().getPostmaster()).map(MailAddress::asString))
+                .orElse("postmaster@" + introducedAs);
         try {
             return new MailAddress(written);
         } catch (AddressException e) {
