@@ -325,7 +325,7 @@ public final class ApplyTransportRules extends GenericMailet {
                         mail,
                         List.copyOf(mail.getRecipients()),
                         "5.7.1",
-                        reject.reason());
+                        reject.reason().replaceAll("\\R", " "));
             } else if (disposition instanceof Disposition.Quarantine to) {
                 store(mail, to);
             }
