@@ -82,6 +82,7 @@ final class DoorBenchmark implements Callable<Integer> {
         MANY_MESSAGES("one connection for each sender", List.of("-d"));
 
         private final String label;
+
         @SuppressWarnings("ImmutableEnumChecker") // made by List.of
         private final List<String> options;
 

@@ -136,10 +136,15 @@ class ProxyProtocolTest {
             String refusal = first.startsWith("220") ? door.reply() : first;
             assertThat(refusal).isEqualTo("554 5.7.1 PROXY header refused, host [127.0.0.1] is not a configured proxy");
         }
-        GatewayScenario.await().untilAsserted(() -> assertThat(scenario.events(MailFlowEvent.Refused.class))
-                .hasSize(refusals + 1));
-        assertThat(scenario.events(MailFlowEvent.Refused.class).get(refusals).stage())
-                .isEqualTo("proxy");
+        // an event of an earlier session may still be on its way
+        GatewayScenario.await().untilAsserted(() -> assertThat(scenario.events(MailFlowEvent.Refused.class).stream()
+                        .skip(refusals)
+                        .filter(refused -> refused.reason().endsWith("is none of <proxies>")))
+                .singleElement()
+                .satisfies(refused -> {
+                    assertThat(refused.stage()).isEqualTo("proxy");
+                    assertThat(refused.clientIp()).isEqualTo("127.0.0.1");
+                }));
     }
 
     @Test
