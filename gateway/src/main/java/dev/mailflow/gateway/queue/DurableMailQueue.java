@@ -101,12 +101,21 @@ final class DurableMailQueue implements ManageableMailQueue {
     public void enQueue(Mail mail, Duration delay) throws MailQueueException {
         TimeMetric time = metrics.timer(ENQUEUED_TIMER_METRIC_NAME_PREFIX + name.asString());
         try {
-            MailStore.Prepared prepared = store.prepare(mail, index, due(delay));
             Optional<Delivery> processed = AttributeUtils.getValueAndCastFromMail(
                             mail, StoredMail.DELIVERY, String.class)
                     .map(deliveries::get);
-            if (processed.isEmpty() || !processed.get().join(prepared)) {
-                store.add(prepared);
+            if (processed.isPresent()) {
+                MailStore.Prepared prepared = store.prepare(mail, index, due(delay));
+                if (!processed.get().join(prepared)) {
+                    store.commit(List.of(prepared), List.of());
+                }
+            } else {
+                Room.Claim claim = store.claim(mail.getMessageSize());
+                try {
+                    store.commit(List.of(store.prepare(mail, index, due(delay))), List.of());
+                } finally {
+                    claim.close();
+                }
             }
             enqueued.increment();
         } catch (IOException | MessagingException e) {

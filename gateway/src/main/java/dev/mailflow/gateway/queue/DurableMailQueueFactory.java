@@ -17,6 +17,7 @@ import java.util.concurrent.TimeUnit;
 import javax.annotation.PreDestroy;
 
 import org.apache.james.filesystem.api.FileSystem;
+import org.apache.james.lifecycle.api.Startable;
 import org.apache.james.metrics.api.GaugeRegistry;
 import org.apache.james.metrics.api.MetricFactory;
 import org.apache.james.queue.api.MailQueueFactory;
@@ -35,11 +36,11 @@ import dev.mailflow.gateway.GatewayStartException;
 
 /** Makes the mail queues of the gateway, all in one {@link MailStore}, and lets their delayed mails go in time. */
 @Singleton
-public final class DurableMailQueueFactory implements MailQueueFactory<ManageableMailQueue> {
+public final class DurableMailQueueFactory implements MailQueueFactory<ManageableMailQueue>, Startable {
     private static final Logger LOGGER = LoggerFactory.getLogger(DurableMailQueueFactory.class);
     private static final String DIRECTORY = "file://var/queue";
 
-    /** How late a delayed mail may be. */
+    /** How late a delayed mail may be, and the end of a shortage of room be noticed. */
     private static final long RELEASE_INTERVAL_MILLIS = 250;
 
     private final MailStore store;
@@ -67,9 +68,20 @@ public final class DurableMailQueueFactory implements MailQueueFactory<Manageabl
             MetricFactory metrics,
             GaugeRegistry gauges)
             throws IOException, GatewayStartException {
+        this(fileSystem, clock, decorators, metrics, gauges, DiskUse.DEFAULT);
+    }
+
+    DurableMailQueueFactory(
+            FileSystem fileSystem,
+            Clock clock,
+            MailQueueItemDecoratorFactory decorators,
+            MetricFactory metrics,
+            GaugeRegistry gauges,
+            DiskUse disk)
+            throws IOException, GatewayStartException {
         Path directory = fileSystem.getFile(DIRECTORY).toPath();
         EarlierQueues.requireNone(directory);
-        this.store = MailStore.open(directory, clock);
+        this.store = MailStore.open(directory, clock, disk);
         this.clock = clock;
         this.decorators = decorators;
         this.metrics = metrics;
@@ -100,6 +112,7 @@ public final class DurableMailQueueFactory implements MailQueueFactory<Manageabl
 
     private void release() {
         try {
+            store.lookForRoom();
             store.releaseDue();
         } catch (RuntimeException e) {
             // thrown on, it would end the timer for good
@@ -107,9 +120,23 @@ public final class DurableMailQueueFactory implements MailQueueFactory<Manageabl
         }
     }
 
-    /** Why the queues take no mail now; empty when all is well. */
-    public Optional<String> trouble() {
-        return store.trouble();
+    /** Why the queues take no mail now; empty when all is well. Never blocks. */
+    public Optional<QueueTrouble> trouble() {
+        return store.trouble(0);
+    }
+
+    /**
+     * Why the queues would not take a mail of this size now; empty when they would. Never blocks.
+     *
+     * @param bytes 0 or more
+     */
+    public Optional<QueueTrouble> troubleWith(long bytes) {
+        return store.trouble(bytes);
+    }
+
+    /** Bytes left on the disk of the queues, as of a moment ago. */
+    long room() {
+        return store.room();
     }
 
     /** Hands out no mail any more, while those who have some may end their work and put more in: the first step of a stop. */

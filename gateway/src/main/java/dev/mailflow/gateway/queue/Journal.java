@@ -50,7 +50,6 @@ final class Journal implements AutoCloseable {
     static final String DAMAGED = "damaged";
 
     private static final int MARK = 0x4d46_4a31;
-    private static final long SEGMENT_BYTES = 64L * 1024 * 1024;
     private static final int MOST_TOGETHER = 500;
     private static final long MOST_BYTES_TOGETHER = 8L * 1024 * 1024;
     private static final String CLOSED = "the queue is closed";
@@ -59,6 +58,7 @@ final class Journal implements AutoCloseable {
 
     private final Path directory;
     private final Owner owner;
+    private final DiskUse disk;
     private final Deque<Segment> segments = new ArrayDeque<>();
     private final BlockingQueue<Appended> waiting = new LinkedBlockingQueue<>();
     private final Thread writer = new Thread(this::run, "queue-journal");
@@ -102,9 +102,10 @@ final class Journal implements AutoCloseable {
         }
     }
 
-    private Journal(Path directory, Owner owner) {
+    private Journal(Path directory, Owner owner, DiskUse disk) {
         this.directory = directory;
         this.owner = owner;
+        this.disk = disk;
     }
 
     /**
@@ -112,9 +113,9 @@ final class Journal implements AutoCloseable {
      *
      * @throws IOException when a file cannot be read at all
      */
-    static Journal open(Path directory, Owner owner) throws IOException {
+    static Journal open(Path directory, Owner owner, DiskUse disk) throws IOException {
         Files.createDirectories(directory);
-        Journal journal = new Journal(directory, owner);
+        Journal journal = new Journal(directory, owner, disk);
         TreeMap<Long, Path> files = new TreeMap<>();
         try (DirectoryStream<Path> found = Files.newDirectoryStream(directory)) {
             for (Path file : found) {
@@ -240,12 +241,22 @@ final class Journal implements AutoCloseable {
                 reclaim();
             }
         } catch (InterruptedException e) {
+            broke(turn, e);
             Thread.currentThread().interrupt();
         } catch (RuntimeException | Error e) {
-            fail("an error of the gateway: " + e, e);
-            turn.forEach(write -> write.done.completeExceptionally(new IOException("The journal broke", e)));
+            broke(turn, e);
             throw e;
         }
+    }
+
+    /** Nobody may wait for a thread that is gone. */
+    private void broke(List<Appended> turn, Throwable cause) {
+        fail("an error of the gateway: " + cause, cause);
+        turn.forEach(write -> write.done.completeExceptionally(new IOException("The journal broke", cause)));
+        synchronized (waiting) {
+            closed = true;
+        }
+        refuseWaiting();
     }
 
     private void refuseWaiting() {
@@ -286,7 +297,7 @@ final class Journal implements AutoCloseable {
             return;
         }
         try {
-            segment.force();
+            segment.force(disk.forcing());
         } catch (IOException e) {
             fail("the disk did not keep what was written: " + e.getMessage(), e);
             group.forEach(write -> write.done.completeExceptionally(e));
@@ -316,7 +327,7 @@ final class Journal implements AutoCloseable {
 
     private Segment current() throws IOException {
         Segment last = segments.getLast();
-        return last.end() < SEGMENT_BYTES ? last : addSegment(last.number() + 1);
+        return last.end() < disk.segmentBytes() ? last : addSegment(last.number() + 1);
     }
 
     private Segment addSegment(long number) throws IOException {

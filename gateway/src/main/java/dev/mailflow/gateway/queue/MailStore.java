@@ -63,12 +63,6 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     /** Content up to this many bytes is in the journal. */
     static final int INLINE = 256 * 1024;
 
-    /** What stays free for taking mail out of queues when there is no room for new mail. */
-    private static final long RESERVE_BYTES = 64L * 1024 * 1024;
-
-    /** Bytes of dead records below which nothing is moved to get rid of them. */
-    private static final long TOLERATED_BYTES = 256L * 1024 * 1024;
-
     private static final int MOVED_TOGETHER_BYTES = 1024 * 1024;
     /** Of a record besides envelope or content, about. */
     private static final int OVERHEAD_BYTES = 64;
@@ -78,6 +72,8 @@ final class MailStore implements Journal.Owner, AutoCloseable {
 
     private final Path directory;
     private final Clock clock;
+    private final DiskUse disk;
+    private final Room room;
     /** Tells the contents of this store from others, and from those before the last start. */
     private final String session = UUID.randomUUID().toString();
 
@@ -105,26 +101,18 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         }
     }
 
-    /** There is too little room on the disk for new mail. */
-    static final class NoRoomException extends IOException {
-        private static final long serialVersionUID = 1L;
-
-        NoRoomException(Path directory, long usable) {
-            super("There are " + usable / 1024 + " KiB left for " + directory + ", and " + RESERVE_BYTES / 1024
-                    + " KiB must stay free");
-        }
-    }
-
-    private MailStore(Path directory, Clock clock) {
+    private MailStore(Path directory, Clock clock, DiskUse disk) {
         this.directory = directory;
         this.clock = clock;
+        this.disk = disk;
+        this.room = new Room(directory);
     }
 
     /** Opens the queues in the directory, which is made if it is missing. */
-    static MailStore open(Path directory, Clock clock) throws IOException {
-        MailStore store = new MailStore(directory, clock);
+    static MailStore open(Path directory, Clock clock, DiskUse disk) throws IOException {
         Files.createDirectories(directory.resolve(CONTENT));
-        store.journal = Journal.open(directory, store);
+        MailStore store = new MailStore(directory, clock, disk);
+        store.journal = Journal.open(directory, store, disk);
         store.settle();
         store.journal.start();
         return store;
@@ -254,7 +242,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     }
 
     synchronized Optional<Entry> take(QueueIndex queue) {
-        return journal.failure().isPresent() ? Optional.empty() : queue.take();
+        return journal.failure().isPresent() || room.isAtStandstill() ? Optional.empty() : queue.take();
     }
 
     /**
@@ -337,18 +325,41 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         released.forEach(QueueIndex::signal);
     }
 
-    /** Why no mail can be taken now; empty when all is well. */
-    Optional<String> trouble() {
+    /**
+     * Why a mail cannot be taken now, as of the last {@link #lookForRoom}; empty when it can. Never blocks.
+     *
+     * @param bytes of the mail
+     */
+    Optional<QueueTrouble> trouble(long bytes) {
         return journal.failure()
-                .or(() -> hasRoom()
-                        ? Optional.empty()
-                        : Optional.of(new NoRoomException(
-                                        directory, directory.toFile().getUsableSpace())
-                                .getMessage()));
+                .map(reason -> new QueueTrouble(QueueTrouble.Kind.FAILED, reason))
+                .or(() -> room.objectionTo(bytes).map(reason -> new QueueTrouble(QueueTrouble.Kind.NO_ROOM, reason)));
     }
 
-    private boolean hasRoom() {
-        return directory.toFile().getUsableSpace() >= RESERVE_BYTES;
+    /** Bytes left on the disk, as of the last {@link #lookForRoom}. */
+    long room() {
+        return room.usable();
+    }
+
+    /** Looks how much room is left, and lets mail go that a full disk had stopped. */
+    void lookForRoom() {
+        if (room.look()) {
+            List<QueueIndex> stopped;
+            synchronized (this) {
+                stopped = List.copyOf(queues.values());
+            }
+            stopped.forEach(QueueIndex::signal);
+        }
+    }
+
+    /**
+     * Keeps room for a mail from outside until it is written.
+     *
+     * @param bytes about
+     * @throws Room.NoRoomException when there is too little
+     */
+    Room.Claim claim(long bytes) throws Room.NoRoomException {
+        return room.claim(bytes);
     }
 
     // ---- writing
@@ -431,15 +442,6 @@ final class MailStore implements Journal.Owner, AutoCloseable {
 
     private synchronized void abandon(Content content) {
         release(content);
-    }
-
-    /** As {@link #commit}, for mail from outside: it is refused while there is little room. */
-    void add(Prepared mail) throws IOException {
-        if (!hasRoom()) {
-            abandon(mail);
-            throw new NoRoomException(directory, directory.toFile().getUsableSpace());
-        }
-        commit(List.of(mail), List.of());
     }
 
     /**
@@ -617,7 +619,8 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         Operation.Writer record = new Operation.Writer();
         List<Placed> places = new ArrayList<>();
         synchronized (this) {
-            if (bytes < 2 * liveBytes + TOLERATED_BYTES || unmovable.equals(Optional.of(oldest))) {
+            if (bytes < 2 * liveBytes + (room.isShort() ? 0 : disk.toleratedBytes())
+                    || unmovable.equals(Optional.of(oldest))) {
                 return Optional.empty();
             }
             if (!moving.equals(Optional.of(oldest))) {

@@ -28,7 +28,8 @@ final class QueueHealthCheck implements HealthCheck {
 
     @Override
     public Publisher<Result> check() {
-        return Mono.fromCallable(() ->
-                queues.trouble().map(reason -> Result.unhealthy(NAME, reason)).orElseGet(() -> Result.healthy(NAME)));
+        return Mono.fromCallable(() -> queues.trouble()
+                .map(trouble -> Result.unhealthy(NAME, trouble.reason()))
+                .orElseGet(() -> Result.healthy(NAME)));
     }
 }

@@ -81,8 +81,8 @@ final class Segment implements AutoCloseable {
         }
     }
 
-    void force() throws IOException {
-        writing.force(false);
+    void force(DiskUse.Forcing forcing) throws IOException {
+        forcing.force(writing);
     }
 
     /** Cuts off what is behind. */

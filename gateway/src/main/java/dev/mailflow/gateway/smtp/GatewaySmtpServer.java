@@ -26,6 +26,7 @@ import org.apache.james.protocols.api.ClientAuth;
 import org.apache.james.protocols.api.ProtocolSession;
 import org.apache.james.protocols.api.ProtocolTransport;
 import org.apache.james.protocols.lib.SslConfig;
+import org.apache.james.protocols.lib.handler.HandlersPackage;
 import org.apache.james.protocols.netty.AbstractChannelPipelineFactory;
 import org.apache.james.protocols.netty.ChannelHandlerFactory;
 import org.apache.james.protocols.netty.Encryption;
@@ -251,6 +252,11 @@ final class GatewaySmtpServer extends SMTPServer {
                 metrics,
                 events,
                 AbstractChannelPipelineFactory.MAX_LINE_LENGTH);
+    }
+
+    @Override
+    protected Class<? extends HandlersPackage> getCoreHandlersPackage() {
+        return GatewayHandlers.class;
     }
 
     @Override

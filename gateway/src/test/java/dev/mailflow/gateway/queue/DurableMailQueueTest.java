@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,6 +19,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 
 import org.apache.james.queue.api.MailQueue;
@@ -371,6 +373,92 @@ class DurableMailQueueTest {
                     .anySatisfy(name -> assertThat(name).endsWith(".eml"))
                     .anySatisfy(name -> assertThat(name).endsWith(".envelope"));
         }
+    }
+
+    private void reopen(DiskUse disk) throws Exception {
+        close();
+        factory = new QueueDirectory(directory).open(clock, disk);
+        queue = factory.createQueue(MailQueueName.of("test"), MailQueueFactory.prefetchCount(1));
+    }
+
+    private long journalBytes() throws Exception {
+        try (Stream<Path> files = Files.list(new QueueDirectory(directory).queue())) {
+            long bytes = 0;
+            for (Path file :
+                    files.filter(path -> Segment.numberOf(path).isPresent()).toList()) {
+                bytes += Files.size(file);
+            }
+            return bytes;
+        }
+    }
+
+    @Test
+    void roomOfDeliveredMailShouldBeFreedThoughOldMailIsAmongIt() throws Exception {
+        long segment = 32 * 1024;
+        long tolerated = 64 * 1024;
+        reopen(new DiskUse(segment, tolerated, DiskUse.DEFAULT.forcing()));
+        List<String> old = new ArrayList<>();
+        for (int i = 0; i < 300; i++) {
+            queue.enQueue(SampleMail.withBody("m" + i, "0123456789\r\n".repeat(200)));
+            if (i % 30 == 0) {
+                // one that waits in every second file or so
+                queue.enQueue(SampleMail.named("old-" + i), Duration.ofHours(1));
+                old.add("old-" + i);
+            }
+            take().done(CompletionStatus.SUCCESS);
+        }
+        // some 900 KiB were written
+        await().atMost(PATIENCE).untilAsserted(() -> assertThat(journalBytes()).isLessThan(tolerated + 4 * segment));
+
+        assertWaiting(old);
+        reopen();
+        assertWaiting(old);
+    }
+
+    private void assertWaiting(List<String> expected) throws Exception {
+        List<String> waiting = new ArrayList<>();
+        ManageableMailQueue.MailQueueIterator items = queue.browse();
+        while (items.hasNext()) {
+            Mail mail = items.next().getMail();
+            assertThat(SampleMail.bytes(mail)).isEqualTo(SampleMail.CONTENT.getBytes(StandardCharsets.ISO_8859_1));
+            waiting.add(mail.getName());
+        }
+        items.close();
+        assertThat(waiting).containsExactlyInAnyOrderElementsOf(expected);
+    }
+
+    @Test
+    void nothingShouldBeTakenOrGivenAfterAFailedForceAndAllBeThereAfterARestart() throws Exception {
+        AtomicBoolean failing = new AtomicBoolean();
+        reopen(new DiskUse(DiskUse.DEFAULT.segmentBytes(), DiskUse.DEFAULT.toleratedBytes(), channel -> {
+            if (failing.get()) {
+                throw new IOException("Input/output error");
+            }
+            channel.force(false);
+        }));
+        queue.enQueue(SampleMail.named("taken"));
+        queue.enQueue(SampleMail.named("waits"));
+        Flux<MailQueueItem> items = Flux.from(queue.deQueue());
+        MailQueueItem delivered = items.blockFirst(PATIENCE);
+        failing.set(true);
+
+        assertThatThrownBy(() -> delivered.done(CompletionStatus.SUCCESS))
+                .isInstanceOf(MailQueue.MailQueueException.class);
+        delivered.done(CompletionStatus.RETRY);
+        Mail large = SampleMail.withBody("large", "0123456789\r\n".repeat(100_000));
+        assertThatThrownBy(() -> queue.enQueue(large)).isInstanceOf(MailQueue.MailQueueException.class);
+
+        assertThat(factory.trouble())
+                .hasValueSatisfying(trouble -> assertThat(trouble.kind()).isEqualTo(QueueTrouble.Kind.FAILED));
+        assertThat(isIdleFor(Duration.ofSeconds(1))).isTrue();
+        assertThat(contentFiles()).isEmpty();
+        reopen();
+        // whether the removal came onto the disk nobody knows; what was not touched is there for certain
+        List<String> left = new ArrayList<>();
+        ManageableMailQueue.MailQueueIterator waiting = queue.browse();
+        waiting.forEachRemaining(item -> left.add(item.getMail().getName()));
+        waiting.close();
+        assertThat(left).contains("waits").doesNotContain("large");
     }
 
     @Test

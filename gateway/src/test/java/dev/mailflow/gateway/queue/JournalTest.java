@@ -7,11 +7,13 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -23,6 +25,8 @@ class JournalTest {
     private static final List<String> WRITTEN = IntStream.range(0, 12)
             .mapToObj(i -> "record " + i + "-".repeat(i * 3))
             .toList();
+
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
 
     @TempDir
     Path directory;
@@ -51,7 +55,7 @@ class JournalTest {
 
     @BeforeEach
     void write() throws Exception {
-        try (Journal journal = Journal.open(directory, new Reader())) {
+        try (Journal journal = Journal.open(directory, new Reader(), DiskUse.DEFAULT)) {
             journal.start();
             append(journal, WRITTEN);
         }
@@ -78,13 +82,13 @@ class JournalTest {
         Files.createDirectories(copy);
         Files.write(copy.resolve(segment(directory).getFileName()), content);
         Reader reader = new Reader();
-        try (Journal journal = Journal.open(copy, reader)) {
+        try (Journal journal = Journal.open(copy, reader, DiskUse.DEFAULT)) {
             journal.start();
             append(journal, List.of("after"));
         }
         // what is written behind a mended end must be found too
         Reader again = new Reader();
-        try (Journal journal = Journal.open(copy, again)) {
+        try (Journal journal = Journal.open(copy, again, DiskUse.DEFAULT)) {
             assertThat(journal.failure()).isEmpty();
             assertThat(again.found).endsWith("after").hasSize(reader.found.size() + 1);
         }
@@ -138,11 +142,64 @@ class JournalTest {
 
     @Test
     void aClosedJournalShouldTakeNothing() throws Exception {
-        Journal journal = Journal.open(directory, new Reader());
+        Journal journal = Journal.open(directory, new Reader(), DiskUse.DEFAULT);
         journal.start();
         journal.close();
 
         assertThat(journal.append(new Journal.Appended(new byte[1], (segment, offset) -> {})))
                 .isCompletedExceptionally();
+    }
+
+    private static Journal.Appended record(String text, Journal.Effect effect) {
+        return new Journal.Appended(text.getBytes(StandardCharsets.UTF_8), effect);
+    }
+
+    @Test
+    void aFailedForceShouldEndTheJournalUntilItIsOpenedAgain() throws Exception {
+        AtomicBoolean failing = new AtomicBoolean();
+        DiskUse disk = new DiskUse(DiskUse.DEFAULT.segmentBytes(), 0, channel -> {
+            if (failing.get()) {
+                throw new IOException("Input/output error");
+            }
+            channel.force(false);
+        });
+        AtomicBoolean applied = new AtomicBoolean();
+        try (Journal journal = Journal.open(directory, new Reader(), disk)) {
+            journal.start();
+            append(journal, List.of("kept"));
+            failing.set(true);
+            assertThat(journal.append(record("unknown", (segment, offset) -> applied.set(true))))
+                    .failsWithin(PATIENCE);
+            // the disk may say that all is well, and have dropped what it could not write
+            failing.set(false);
+            assertThat(journal.append(record("refused", (segment, offset) -> applied.set(true))))
+                    .failsWithin(PATIENCE);
+            assertThat(journal.failure()).hasValueSatisfying(reason -> assertThat(reason)
+                    .contains("until the gateway is started again", "Input/output error"));
+            assertThat(applied).isFalse();
+        }
+
+        Reader reader = new Reader();
+        try (Journal journal = Journal.open(directory, reader, DiskUse.DEFAULT)) {
+            journal.start();
+            append(journal, List.of("after"));
+            assertThat(reader.found).contains("kept").doesNotContain("refused").containsAll(WRITTEN);
+        }
+    }
+
+    @Test
+    void nobodyShouldWaitForAThreadThatWasStopped() throws Exception {
+        CompletableFuture<Thread> writer = new CompletableFuture<>();
+        Journal journal = Journal.open(directory, new Reader(), DiskUse.DEFAULT);
+        journal.start();
+        journal.append(record("a", (segment, offset) -> writer.complete(Thread.currentThread())))
+                .get();
+
+        writer.get().interrupt();
+        writer.get().join();
+
+        assertThat(journal.append(record("b", (segment, offset) -> {}))).failsWithin(PATIENCE);
+        assertThat(journal.failure()).isPresent();
+        journal.close();
     }
 }

@@ -21,14 +21,23 @@ record QueueDirectory(Path root) implements JamesDirectoriesProvider {
 
     /** The queues in it. */
     DurableMailQueueFactory open(Clock clock) throws GatewayStartException {
-        return open(clock, new RecordingMetricFactory(), new NoopGaugeRegistry());
+        return open(clock, DiskUse.DEFAULT);
+    }
+
+    DurableMailQueueFactory open(Clock clock, DiskUse disk) throws GatewayStartException {
+        return open(clock, new RecordingMetricFactory(), new NoopGaugeRegistry(), disk);
     }
 
     DurableMailQueueFactory open(Clock clock, MetricFactory metrics, GaugeRegistry gauges)
             throws GatewayStartException {
+        return open(clock, metrics, gauges, DiskUse.DEFAULT);
+    }
+
+    private DurableMailQueueFactory open(Clock clock, MetricFactory metrics, GaugeRegistry gauges, DiskUse disk)
+            throws GatewayStartException {
         try {
             return new DurableMailQueueFactory(
-                    new FileSystemImpl(this), clock, new RawMailQueueItemDecoratorFactory(), metrics, gauges);
+                    new FileSystemImpl(this), clock, new RawMailQueueItemDecoratorFactory(), metrics, gauges, disk);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

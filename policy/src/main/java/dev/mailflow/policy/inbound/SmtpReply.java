@@ -88,6 +88,14 @@ public record SmtpReply(int code, String enhancedStatus, String text) {
         return new SmtpReply(450, "4.7.1", "Too many recipients from client host [" + client + "], try again later");
     }
 
+    public static SmtpReply insufficientStorage() {
+        return new SmtpReply(452, "4.3.1", "Insufficient system storage, try again later");
+    }
+
+    public static SmtpReply queueUnavailable() {
+        return new SmtpReply(451, "4.3.0", "Mail queue is not available, try again later");
+    }
+
     public static SmtpReply notAConfiguredProxy(IpAddress peer) {
         return new SmtpReply(554, "5.7.1", "PROXY header refused, host [" + peer + "] is not a configured proxy");
     }
