@@ -90,6 +90,9 @@ class DoorRefusalsTest {
                 "NONSENSE | 500",
                 "RCPT TO:<joe@contoso.com> | 503",
                 "MAIL FROM:joe | 501",
+                // joe and his password, which would be right
+                "AUTH PLAIN AGpvZUBjb250b3NvLmNvbQBzZWNyZXQ= | 538 5.7.11 Encryption required",
+                "AUTH LOGIN | 538",
                 "MAIL FROM:<a@example.test> SIZE=200000 | 552",
                 "MAIL FROM:<a@example.test> SIZE=99999999999 | 501"
             })

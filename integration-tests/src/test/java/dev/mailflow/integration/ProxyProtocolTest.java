@@ -4,7 +4,9 @@ package dev.mailflow.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.stream.Stream;
 
 import org.junit.jupiter.api.AfterAll;
@@ -160,6 +162,41 @@ class ProxyProtocolTest {
         try (DoorClient door = Way.plain(PROXY).connect(port)) {
             assertThat(door.reply()).startsWith("220");
             assertThat(door.command("EHLO proxy.test")).doesNotStartWith("250");
+        }
+    }
+
+    static Stream<Arguments> brokenHeaders() throws Exception {
+        byte[] whole = DoorClient.proxyVersion2("198.51.100.7");
+        byte[] fieldThatIsTooLong = Arrays.copyOf(whole, whole.length + 5);
+        fieldThatIsTooLong[15] = (byte) (whole[15] + 5);
+        fieldThatIsTooLong[whole.length] = 0x04;
+        fieldThatIsTooLong[whole.length + 1] = (byte) 0xff;
+        byte[] datagram = whole.clone();
+        datagram[13] = 0x12;
+        return Stream.of(
+                Arguments.of(fieldThatIsTooLong, "ends before one of its fields does"),
+                Arguments.of(datagram, "is of UDP4, expected TCP4 or TCP6"),
+                Arguments.of(version1("TCP4 999.0.2.1 127.0.0.1 4444 25"), "cannot be read"),
+                Arguments.of(version1("TCP6 198.51.100.7 127.0.0.1 4444 25"), "cannot be read"),
+                Arguments.of(version1("TCP4 198.51.100.7"), "cannot be read"));
+    }
+
+    private static byte[] version1(String client) {
+        return ("PROXY " + client + "\r\n").getBytes(StandardCharsets.US_ASCII);
+    }
+
+    @ParameterizedTest
+    @MethodSource("brokenHeaders")
+    void brokenHeaderOfAProxyShouldEndTheConnectionWithItsReason(byte[] header, String reason) throws Exception {
+        int refusals = scenario.events(MailFlowEvent.Refused.class).size();
+        try (DoorClient door = through(header).connect(port)) {
+            GatewayScenario.await().untilAsserted(() -> assertThat(scenario.events(MailFlowEvent.Refused.class).stream()
+                            .skip(refusals)
+                            .filter(refused -> refused.reason().contains(reason)))
+                    .singleElement()
+                    .satisfies(refused -> assertThat(refused.stage()).isEqualTo("proxy")));
+            // whatever was said before, nobody is served
+            assertThat(door.command("MAIL FROM:<a@example.test>")).doesNotStartWith("250");
         }
     }
 

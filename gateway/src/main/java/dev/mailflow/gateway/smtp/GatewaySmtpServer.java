@@ -52,9 +52,10 @@ import nl.altindag.ssl.SSLFactory;
 import nl.altindag.ssl.util.PemUtils;
 
 /**
- * James's SMTP server with four differences. It asks for a client certificate and leaves its judgement to the inbound
+ * James's SMTP server with five differences. It asks for a client certificate and leaves its judgement to the inbound
  * connectors ({@code <clientAuth>} keeps its meaning: a certificate is needed, and of that trust store). It reads a PROXY
- * header from the peers that {@code <proxies>} names, and from nobody else. And it runs the SMTP dialogue, with the
+ * header from the peers that {@code <proxies>} names, and from nobody else. It takes no AUTH in plaintext where
+ * {@code <requireSSL>} asks for TLS ({@link EncryptedAuthentication}). And it runs the SMTP dialogue, with the
  * look-ups, queues and reverse DNS of James and of all hooks, on threads that may block instead of on Netty's event loop
  * (see {@link SmtpPipeline}).
  *
@@ -95,6 +96,11 @@ final class GatewaySmtpServer extends SMTPServer {
 
     @Override
     public void doConfigure(HierarchicalConfiguration<ImmutableNode> configuration) throws ConfigurationException {
+        // the handlers of the file come before James's own, among them the one that takes AUTH
+        configuration.addProperty("handlerchain.handler(-1)[@class]", EncryptedAuthentication.class.getName());
+        configuration.addProperty(
+                "handlerchain.handler" + EncryptedAuthentication.REQUIRED,
+                configuration.getBoolean("auth.requireSSL", false));
         super.doConfigure(configuration);
         tls = Optional.of(SslConfig.parse(configuration));
         dialogueThreads = configuration.getInt("maxExecutorCount", DIALOGUE_THREADS);

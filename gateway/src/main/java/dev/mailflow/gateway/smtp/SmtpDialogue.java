@@ -33,6 +33,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.codec.DecoderException;
 import io.netty.handler.codec.TooLongFrameException;
 import io.netty.handler.codec.haproxy.HAProxyCommand;
 import io.netty.handler.codec.haproxy.HAProxyMessage;
@@ -130,6 +131,9 @@ final class SmtpDialogue extends SMTPChannelInboundHandler {
                     "connection closed",
                     "TLS failed: " + cause.getMessage()));
             close(context);
+        } else if (failure instanceof DecoderException && cause instanceof IndexOutOfBoundsException) {
+            // Netty's decoder believes the lengths that the fields of version 2 state
+            refuse(context, new Complaint("proxy", "the PROXY header ends before one of its fields does"));
         } else if (cause instanceof IOException) {
             LOGGER.info(
                     "event=connection-lost client={} reason=\"{}\"",
