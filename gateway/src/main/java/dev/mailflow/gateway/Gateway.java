@@ -152,8 +152,9 @@ public final class Gateway implements AutoCloseable {
             throw new IllegalStateException("A gateway starts once; this one is " + state);
         }
         state = State.STARTED;
-        try {
+        try (StartLog log = StartLog.holdBack()) {
             startAll();
+            log.started();
             probe.notifyStarted();
             LOGGER.info("event=started conf={} data={}", directories.conf(), directories.data());
             return this;
