@@ -8,15 +8,17 @@ import java.util.Arrays;
  * several the one that wins.
  *
  * <p><b>Design.</b> The ranges are cut at build time into disjoint segments, each owned by the range that wins there
- * ({@link RangeSweep}), so that a look-up never weighs candidates. IPv4 and IPv6 are kept apart, each as flat parallel
- * arrays: the ascending starts of the segments and their owners. A look-up reads two neighbouring entries of a
- * first-level table, which the top bits of the address select, and searches binarily between them. For IPv4 the table
- * is over the top 16 bits; for IPv6, whose addresses in use share most of theirs, over the 16 bits below what all the
- * segments share.
+ * ({@link RangeSweep}), so that a look-up never weighs candidates. IPv4 and IPv6 are kept apart, each as one flat array in
+ * which the start of a segment and its owner lie side by side, ascending: whoever has found the start has the owner in the
+ * same cache line. A look-up reads two neighbouring entries of a first-level table, which the top bits of the address select,
+ * and searches binarily between them. For IPv4 the table is over the top bits; for IPv6, whose addresses in use share most
+ * of theirs, over the bits below what all the segments share.
  *
  * <p><b>Cost.</b> A look-up allocates nothing and takes O(log n) steps in the worst case, a few for ranges that are
- * spread out. n ranges become at most 2n + 1 segments of 8 bytes (IPv4) or 20 bytes (IPv6), and a table of 256 KiB a
- * family in use: a million mixed ranges stay under 64 MB. Building is O(n log n).
+ * spread out. What it waits for is memory, so the table has fewer entries than there are segments and never more than 2^18:
+ * it is to stay in a cache near the processor, and a small set is to be small. n ranges become at most 2n + 1 segments of 8
+ * bytes (IPv4) or 24 bytes (IPv6), and a table of at most 1 MiB a family: a million mixed ranges stay under 64 MB. Building
+ * is O(n log n).
  *
  * <p><b>Invariants.</b> The first segment of a family starts at its lowest address; each ends where the next starts;
  * neighbours have different owners. An IPv4 client is found in IPv4 ranges only, however it was written.
@@ -25,7 +27,7 @@ public final class IpRangeSet {
     /** What {@link #find} returns when no range covers the address. */
     public static final int NONE = -1;
 
-    private static final int TABLE_BITS = 16;
+    private static final int MOST_TABLE_BITS = 18;
     private static final IpRangeSet EMPTY = builder().build();
 
     private final int size;
@@ -120,13 +122,19 @@ public final class IpRangeSet {
         }
     }
 
-    private static final class Ipv4Segments {
-        /** With the sign bit flipped: signed comparison orders them as unsigned numbers. */
-        private final int[] starts;
+    /** Of the first-level table: some four segments for each of its entries. */
+    private static int tableBits(int segments) {
+        int bits = Integer.SIZE - Integer.numberOfLeadingZeros(segments) - 2;
+        return Math.max(1, Math.min(MOST_TABLE_BITS, bits));
+    }
 
-        private final int[] owners;
+    private static final class Ipv4Segments {
+        /** Starts in the left halves, the sign bit flipped so that signed comparison orders them; owners in the right. */
+        private final long[] segments;
         /** For each value of the top bits, the segment its lowest address is in; then the last segment. */
         private final int[] table;
+        /** How many bits of an address do not count for the table. */
+        private final int shift;
 
         Ipv4Segments(RangeSweep sweep) {
             // a range that ends at the highest address is followed by a segment at 2^32, which nothing is in
@@ -134,52 +142,51 @@ public final class IpRangeSet {
             while (sweep.startLow(count - 1) >>> Integer.SIZE != 0) {
                 count--;
             }
-            starts = new int[count];
-            owners = new int[count];
+            segments = new long[count];
             for (int i = 0; i < count; i++) {
-                starts[i] = (int) sweep.startLow(i) ^ Integer.MIN_VALUE;
-                owners[i] = sweep.owner(i);
+                segments[i] =
+                        (sweep.startLow(i) << Integer.SIZE ^ Long.MIN_VALUE) | Integer.toUnsignedLong(sweep.owner(i));
             }
-            table = count == 1 ? new int[0] : new int[(1 << TABLE_BITS) + 1];
+            int bits = tableBits(count);
+            shift = Integer.SIZE - bits;
+            table = new int[(1 << bits) + 1];
             int segment = 0;
             for (int i = 0; i < table.length - 1; i++) {
-                int lowest = (i << (Integer.SIZE - TABLE_BITS)) ^ Integer.MIN_VALUE;
-                while (segment + 1 < count && starts[segment + 1] <= lowest) {
+                int lowest = (i << shift) ^ Integer.MIN_VALUE;
+                while (segment + 1 < count && start(segment + 1) <= lowest) {
                     segment++;
                 }
                 table[i] = segment;
             }
-            if (table.length > 0) {
-                table[table.length - 1] = count - 1;
-            }
+            table[table.length - 1] = count - 1;
+        }
+
+        private int start(int segment) {
+            return (int) (segments[segment] >> Integer.SIZE);
         }
 
         int find(int address) {
-            if (table.length == 0) {
-                return owners[0];
-            }
-            int slot = address >>> (Integer.SIZE - TABLE_BITS);
+            int slot = address >>> shift;
             int low = table[slot];
             int high = table[slot + 1];
             int wanted = address ^ Integer.MIN_VALUE;
             while (low < high) {
                 int middle = (low + high + 1) >>> 1;
-                if (starts[middle] <= wanted) {
+                if (start(middle) <= wanted) {
                     low = middle;
                 } else {
                     high = middle - 1;
                 }
             }
-            return owners[low];
+            return (int) segments[low];
         }
     }
 
     private static final class Ipv6Segments {
-        /** With the sign bit flipped: signed comparison orders them as unsigned numbers. */
-        private final long[] startsHigh;
+        /** Longs of a segment: the halves of its start, the sign bits flipped so that signed comparison orders them; owner. */
+        private static final int WIDTH = 3;
 
-        private final long[] startsLow;
-        private final int[] owners;
+        private final long[] segments;
         /** The left 64 bits of the first segment that anybody owns, and of the last segment. */
         private final long tableFrom;
 
@@ -191,19 +198,17 @@ public final class IpRangeSet {
 
         Ipv6Segments(RangeSweep sweep) {
             int count = sweep.segments();
-            startsHigh = new long[count];
-            startsLow = new long[count];
-            owners = new int[count];
+            segments = new long[count * WIDTH];
             for (int i = 0; i < count; i++) {
-                startsHigh[i] = sweep.startHigh(i) ^ Long.MIN_VALUE;
-                startsLow[i] = sweep.startLow(i) ^ Long.MIN_VALUE;
-                owners[i] = sweep.owner(i);
+                segments[i * WIDTH] = sweep.startHigh(i) ^ Long.MIN_VALUE;
+                segments[i * WIDTH + 1] = sweep.startLow(i) ^ Long.MIN_VALUE;
+                segments[i * WIDTH + 2] = sweep.owner(i);
             }
             tableFrom = sweep.startHigh(Math.min(1, count - 1));
             tableTo = sweep.startHigh(count - 1);
             long distance = tableTo - tableFrom;
-            shift = Math.max(0, Long.SIZE - TABLE_BITS - Long.numberOfLeadingZeros(distance));
-            table = count == 1 ? new int[0] : new int[(int) (distance >>> shift) + 2];
+            shift = Math.max(0, Long.SIZE - tableBits(count) - Long.numberOfLeadingZeros(distance));
+            table = new int[(int) (distance >>> shift) + 2];
             int segment = 0;
             for (int i = 0; i < table.length - 1; i++) {
                 long high = (tableFrom + ((long) i << shift)) ^ Long.MIN_VALUE;
@@ -212,22 +217,24 @@ public final class IpRangeSet {
                 }
                 table[i] = segment;
             }
-            if (table.length > 0) {
-                table[table.length - 1] = count - 1;
-            }
+            table[table.length - 1] = count - 1;
         }
 
         private boolean isAtOrBefore(int segment, long high, long low) {
-            long start = startsHigh[segment];
-            return start != high ? start < high : startsLow[segment] <= low;
+            long start = segments[segment * WIDTH];
+            return start != high ? start < high : segments[segment * WIDTH + 1] <= low;
+        }
+
+        private int owner(int segment) {
+            return (int) segments[segment * WIDTH + 2];
         }
 
         int find(long high, long low) {
-            if (Long.compareUnsigned(high, tableFrom) < 0 || table.length == 0) {
-                return owners[0];
+            if (Long.compareUnsigned(high, tableFrom) < 0) {
+                return owner(0);
             }
             if (Long.compareUnsigned(high, tableTo) > 0) {
-                return owners[owners.length - 1];
+                return owner(segments.length / WIDTH - 1);
             }
             int slot = (int) ((high - tableFrom) >>> shift);
             int left = table[slot];
@@ -242,7 +249,7 @@ public final class IpRangeSet {
                     right = middle - 1;
                 }
             }
-            return owners[left];
+            return owner(left);
         }
     }
 }
