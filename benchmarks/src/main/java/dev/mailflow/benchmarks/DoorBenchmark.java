@@ -1,7 +1,6 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.benchmarks;
 
-import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,6 +38,10 @@ final class DoorBenchmark implements Callable<Integer> {
     private static final int LISTED_PREFIXES = 100_000;
     private static final int CONNECTORS = 50;
     private static final Pattern OUR_HANDLERS = Pattern.compile("<handler class=\"dev\\.mailflow\\.hooks\\.[^\"]*\"/>");
+    private static final String CORE = "<handler class=\"org.apache.james.smtpserver.CoreCmdHandlerLoader\"/>";
+    private static final String VALID_RECIPIENTS =
+            "<handler class=\"org.apache.james.smtpserver.fastfail.ValidRcptHandler\"/>";
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final String RECIPIENT = "postmaster@contoso.com";
 
     @Spec
@@ -92,25 +95,20 @@ final class DoorBenchmark implements Callable<Integer> {
         }
     }
 
-    private record Running(Forked process, int port) {}
-
     @Override
     public Integer call() {
-        Path project = Path.of(System.getProperty("mailflow.project", "."))
-                .toAbsolutePath()
-                .normalize();
-        Workbench workbench = Workbench.in(project, directory, false);
-        Runtime.getRuntime().addShutdownHook(new Thread(workbench::close, "stop"));
+        Load load = new Load(messages, size, senders, PATIENCE);
         Map<Sessions, Map<Door, List<Double>>> rates = new EnumMap<>(Sessions.class);
-        try (workbench) {
-            Map<Door, Running> doors = new EnumMap<>(Door.class);
+        try (Workbench workbench = Workbench.in(directory, false)) {
+            Map<Door, GatewayProcess> doors = new EnumMap<>(Door.class);
             for (Door door : Door.values()) {
                 doors.put(door, start(workbench, door));
             }
             for (int round = 1 - warmupRounds; round <= rounds; round++) {
                 for (Sessions sessions : Sessions.values()) {
                     for (Door door : Door.values()) {
-                        double rate = measure(workbench, doors.get(door), sessions);
+                        double rate = measure(workbench, doors.get(door), load, sessions);
+                        say(round, door, sessions, rate);
                         if (round >= 1) {
                             rates.computeIfAbsent(sessions, ignored -> new EnumMap<>(Door.class))
                                     .computeIfAbsent(door, ignored -> new ArrayList<>())
@@ -147,72 +145,49 @@ final class DoorBenchmark implements Callable<Integer> {
         out.flush();
     }
 
-    private double measure(Workbench workbench, Running door, Sessions sessions) {
-        List<String> command = new ArrayList<>(List.of(DebianTool.SMTP_SOURCE.path()));
-        command.addAll(sessions.options);
-        command.addAll(List.of(
-                "-s",
-                String.valueOf(senders),
-                "-m",
-                String.valueOf(messages),
-                "-l",
-                String.valueOf(size),
-                "-f",
-                "a@partner7.example",
-                "-t",
-                RECIPIENT,
-                "127.0.0.1:" + door.port()));
+    private static double measure(Workbench workbench, GatewayProcess door, Load load, Sessions sessions) {
+        SmtpSource partner = new SmtpSource(load, "a@partner7.example", RECIPIENT, sessions.options);
         long start = System.nanoTime();
-        try (Forked source = Forked.start("smtp-source", workbench.directory(), command)) {
-            // it fails on any reply that is not positive
-            source.awaitSuccess(Duration.ofMinutes(2));
+        try (Forked source = partner.start(workbench, door.port())) {
+            source.awaitSuccess(load.timeout());
         }
-        return messages * (double) TimeUnit.SECONDS.toNanos(1) / (System.nanoTime() - start);
+        return load.messages() * (double) TimeUnit.SECONDS.toNanos(1) / (System.nanoTime() - start);
     }
 
-    private static Running start(Workbench workbench, Door door) {
-        Path app = workbench.project().resolve("gateway/target/app");
-        String name = "door-" + door.name().toLowerCase(Locale.ROOT);
-        Path home = workbench.directory(name);
-        GatewayConfiguration configuration =
-                GatewayConfiguration.write(workbench.project().resolve("james-conf"), home.resolve("conf"), policy());
-        try {
-            Path conf = configuration.directory();
-            Files.writeString(conf.resolve("block.txt"), prefixes());
-            Path container = conf.resolve("mailetcontainer.xml");
-            Files.writeString(
-                    container,
-                    Files.readString(container)
-                            .replaceFirst(
-                                    "<processor state=\"root\"[^>]*>", "$0<mailet match=\"All\" class=\"Null\"/>"));
-            if (door == Door.JAMES) {
-                Path smtp = conf.resolve("smtpserver.xml");
-                Files.writeString(
-                        smtp,
-                        OUR_HANDLERS
-                                .matcher(Files.readString(smtp))
-                                .replaceAll("")
-                                .replace(
-                                        "<handler class=\"org.apache.james.smtpserver.CoreCmdHandlerLoader\"/>",
-                                        "<handler class=\"org.apache.james.smtpserver.fastfail.ValidRcptHandler\"/>"
-                                                + "<handler class=\"org.apache.james.smtpserver.CoreCmdHandlerLoader\"/>"));
-            }
-        } catch (IOException e) {
-            throw new BenchmarkFailure("cannot write the configuration of " + name + ": " + e.getMessage(), e);
-        }
-        Forked process = workbench.add(Forked.startJava(
-                name,
-                home,
-                List.of(),
-                app + "/*:" + app + "/lib/*",
-                "dev.mailflow.gateway.GatewayMain",
-                List.of(
-                        "--conf",
-                        configuration.directory().toString(),
-                        "--data",
-                        home.resolve("data").toString())));
-        process.awaitGreeting(configuration.smtpPort());
-        return new Running(process, configuration.smtpPort());
+    /** On standard error, so that the report can be piped. */
+    private void say(int round, Door door, Sessions sessions, double rate) {
+        PrintWriter err = spec.commandLine().getErr();
+        err.printf(
+                Locale.ROOT,
+                "%-10s%-8s%-32s%8.0f messages/s%n",
+                round < 1 ? "warm-up" : round + "/" + rounds,
+                door,
+                sessions.label,
+                rate);
+        err.flush();
+    }
+
+    private static GatewayProcess start(Workbench workbench, Door door) {
+        return GatewayProcess.start(
+                workbench, "door-" + door.name().toLowerCase(Locale.ROOT), policy(), configuration -> {
+                    Files.writeString(configuration.resolve("block.txt"), prefixes());
+                    Path container = configuration.resolve("mailetcontainer.xml");
+                    Files.writeString(
+                            container,
+                            Files.readString(container)
+                                    .replaceFirst(
+                                            "<processor state=\"root\"[^>]*>",
+                                            "$0<mailet match=\"All\" class=\"Null\"/>"));
+                    if (door == Door.JAMES) {
+                        Path smtp = configuration.resolve("smtpserver.xml");
+                        Files.writeString(
+                                smtp,
+                                OUR_HANDLERS
+                                        .matcher(Files.readString(smtp))
+                                        .replaceAll("")
+                                        .replace(CORE, VALID_RECIPIENTS + CORE));
+                    }
+                });
     }
 
     private static String policy() {

@@ -1,47 +1,22 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.benchmarks;
 
-import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.List;
 
 /** Our gateway: durable queue, TLS of level {@code domain}, which verifies the next hop's certificate and name. */
 final class GatewayRelay implements Relay {
-    private final Forked process;
-    private final int port;
+    private final GatewayProcess gateway;
 
-    private GatewayRelay(Forked process, int port) {
-        this.process = process;
-        this.port = port;
+    private GatewayRelay(GatewayProcess gateway) {
+        this.gateway = gateway;
     }
 
     static GatewayRelay start(Workbench workbench, NextHops nextHops) {
-        Path app = workbench.project().resolve("gateway/target/app");
-        if (!Files.isDirectory(app.resolve("lib"))) {
-            throw new BenchmarkFailure("found no " + app + "/lib; bin/bench builds it");
-        }
-        Path directory = workbench.directory(RelaySystem.GATEWAY.label());
-        GatewayConfiguration configuration = GatewayConfiguration.write(
-                workbench.project().resolve("james-conf"), directory.resolve("conf"), policy(nextHops));
-        try {
-            Files.copy(nextHops.authority(), configuration.directory().resolve("ca.pem"));
-        } catch (IOException e) {
-            throw new BenchmarkFailure("cannot copy " + nextHops.authority(), e);
-        }
-        Forked process = workbench.add(Forked.startJava(
+        return new GatewayRelay(GatewayProcess.start(
+                workbench,
                 RelaySystem.GATEWAY.label(),
-                directory,
-                List.of(),
-                app + "/*:" + app + "/lib/*",
-                "dev.mailflow.gateway.GatewayMain",
-                List.of(
-                        "--conf",
-                        configuration.directory().toString(),
-                        "--data",
-                        directory.resolve("data").toString())));
-        process.awaitGreeting(configuration.smtpPort());
-        return new GatewayRelay(process, configuration.smtpPort());
+                policy(nextHops),
+                configuration -> Files.copy(nextHops.authority(), configuration.resolve("ca.pem"))));
     }
 
     private static String policy(NextHops nextHops) {
@@ -78,11 +53,11 @@ final class GatewayRelay implements Relay {
 
     @Override
     public int port() {
-        return port;
+        return gateway.port();
     }
 
     @Override
     public String lastLog() {
-        return process.lastLog();
+        return gateway.process().lastLog();
     }
 }

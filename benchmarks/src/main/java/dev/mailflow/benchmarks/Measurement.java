@@ -30,8 +30,8 @@ final class Measurement {
             long before = counter.awaitQuiet(QUIET_MILLIS, System.nanoTime() + TimeUnit.SECONDS.toNanos(5));
             long start = System.nanoTime();
             long deadline = start + load.timeout().toNanos();
-            try (Forked source =
-                    workbench.add(Forked.start("smtp-source", workbench.directory(), command(relay, transport)))) {
+            SmtpSource senders = new SmtpSource(load, "a@contoso.com", "b@" + transport.domain(), List.of());
+            try (Forked source = senders.start(workbench, relay.port())) {
                 if (!counter.await(before + load.messages(), deadline, source::checkNotFailed)) {
                     throw new BenchmarkFailure("%s: %d of %d messages arrived within %d s; the end of its log:%n%s"
                             .formatted(
@@ -54,21 +54,5 @@ final class Measurement {
             Thread.currentThread().interrupt();
             throw new BenchmarkFailure("interrupted while measuring " + what, e);
         }
-    }
-
-    private List<String> command(Relay relay, Transport transport) {
-        return List.of(
-                DebianTool.SMTP_SOURCE.path(),
-                "-s",
-                String.valueOf(load.senders()),
-                "-m",
-                String.valueOf(load.messages()),
-                "-l",
-                String.valueOf(load.size()),
-                "-f",
-                "a@contoso.com",
-                "-t",
-                "b@" + transport.domain(),
-                "127.0.0.1:" + relay.port());
     }
 }

@@ -117,17 +117,11 @@ public final class RelayBenchmark implements Callable<Integer> {
                 .orElseThrow(() -> wrong("--tls-front: found '" + tlsFront + "', expected one of "
                         + String.join(", ", TlsFront.labels())));
         Load load = load();
-        Path project = Path.of(System.getProperty("mailflow.project", "."))
-                .toAbsolutePath()
-                .normalize();
         Throughput throughput = new Throughput(chosen);
         double loadAverage = ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage();
         warnOfNoise(loadAverage);
 
-        Workbench workbench = Workbench.in(project, directory, keep);
-        Thread atSignal = new Thread(workbench::close, "stop");
-        Runtime.getRuntime().addShutdownHook(atSignal);
-        try (workbench) {
+        try (Workbench workbench = Workbench.in(directory, keep)) {
             if (keep) {
                 say("files are in " + workbench.directory());
             }

@@ -29,18 +29,22 @@ final class Workbench implements AutoCloseable {
     }
 
     /**
-     * Makes the directory.
+     * Makes the directory. The checkout is the one of the system property {@code mailflow.project}.
      *
-     * @param project the checkout
      * @param parent of the directory; a disk, for queues are to be durable
      * @param keep does not delete the directory
      */
-    static Workbench in(Path project, Path parent, boolean keep) {
+    static Workbench in(Path parent, boolean keep) {
+        Path project = Path.of(System.getProperty("mailflow.project", "."))
+                .toAbsolutePath()
+                .normalize();
         try {
             // servers that drop their privileges must be able to pass
             Path directory = Files.createTempDirectory(parent, "mailflow-bench-");
             Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
-            return new Workbench(project, directory, keep);
+            Workbench workbench = new Workbench(project, directory, keep);
+            Runtime.getRuntime().addShutdownHook(new Thread(workbench::close, "stop"));
+            return workbench;
         } catch (IOException e) {
             throw new BenchmarkFailure("cannot make a directory below " + parent + ": " + e.getMessage(), e);
         }
