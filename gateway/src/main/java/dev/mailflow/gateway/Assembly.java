@@ -33,7 +33,9 @@ import org.apache.james.webadmin.Routes;
 
 import com.google.inject.AbstractModule;
 import com.google.inject.Module;
+import com.google.inject.Provides;
 import com.google.inject.Scopes;
+import com.google.inject.Singleton;
 import com.google.inject.multibindings.Multibinder;
 import com.google.inject.util.Modules;
 
@@ -45,6 +47,8 @@ import dev.mailflow.gateway.repository.MailRepositoryModule;
 import dev.mailflow.gateway.smtp.GatewaySmtpServerFactory;
 import dev.mailflow.gateway.webadmin.MailFlowRoutes;
 import dev.mailflow.gateway.webadmin.WebAdminAuthenticationModule;
+import dev.mailflow.hooks.Transactions;
+import dev.mailflow.policy.PolicyRepository;
 
 /** The parts of James that make up the gateway, and what replaces some of them. */
 final class Assembly {
@@ -99,6 +103,13 @@ final class Assembly {
                 bind(SMTPServerFactory.class).to(GatewaySmtpServerFactory.class).in(Scopes.SINGLETON);
                 bind(ConfigurationProvider.class).toInstance(configuration);
                 bind(PropertiesProvider.class).toInstance(properties);
+            }
+
+            /** The dialogue is not on the event loop here. */
+            @Provides
+            @Singleton
+            Transactions transactions(PolicyRepository policies) {
+                return Transactions.mayWait(policies);
             }
         });
     }

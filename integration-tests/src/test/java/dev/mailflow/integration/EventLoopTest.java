@@ -15,7 +15,11 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
 
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import dev.mailflow.integration.DoorClient.Way;
 
 /** What blocks in one SMTP dialogue stops neither the event loop nor any other dialogue. */
@@ -28,6 +32,10 @@ class EventLoopTest {
     void blockedLookUpsShouldDelayNobodyElse(@TempDir Path directory) throws Exception {
         List<DoorClient> waiting = new ArrayList<>();
         ExecutorService clients = Executors.newFixedThreadPool(QUICK);
+        ListAppender<ILoggingEvent> log = new ListAppender<>();
+        Logger events = (Logger) LoggerFactory.getLogger("mailflow.event");
+        log.start();
+        events.addAppender(log);
         try (GatewayScenario scenario = GatewayScenario.in(directory)
                 .edit("smtpserver.xml", text -> text.replaceFirst(
                                 "<verifyIdentity>", "<ioWorkerCount>1</ioWorkerCount><verifyIdentity>")
@@ -35,7 +43,13 @@ class EventLoopTest {
                                 "<handler class=\"dev.mailflow.hooks.AcceptedRecipientHook\"/>",
                                 "<handler class=\"" + SlowRecipientHook.class.getName()
                                         + "\"/><handler class=\"dev.mailflow.hooks.AcceptedRecipientHook\"/>"))
-                .policy("<acceptedDomains><domain>contoso.com</domain></acceptedDomains>")
+                .policy(
+                        """
+                        <acceptedDomains><domain>contoso.com</domain></acceptedDomains>
+                        <transportRules><rule name="No offers" atSmtp="true"><sieve><![CDATA[
+                          require ["body", "reject"];
+                          if body :contains "offer" { reject "No offers."; }
+                        ]]></sieve></rule></transportRules>""")
                 .start()) {
             scenario.gateway().addUser("joe@contoso.com", "secret");
             int port = scenario.gateway().port("smtp");
@@ -63,6 +77,15 @@ class EventLoopTest {
             for (Future<String> reply : replies) {
                 assertThat(reply.get(60, TimeUnit.SECONDS)).startsWith("250");
             }
+            // rules read whole messages, at the end of DATA
+            try (DoorClient offering = Way.plain("127.0.0.1").open(port)) {
+                assertThat(offering.deliver("<a@example.test>", "joe@contoso.com", "Subject: x\r\n\r\nAn offer.\r\n"))
+                        .isEqualTo("550 5.7.1 No offers.");
+            }
+            assertThat(threadsOf(log, "stage=rule"))
+                    .isNotEmpty()
+                    .noneMatch(thread -> thread.contains("-io"))
+                    .allMatch(thread -> thread.contains("smtp-dialogue"));
 
             SlowRecipientHook.MAY_GO_ON.release(SLOW);
             for (DoorClient slow : waiting) {
@@ -70,11 +93,23 @@ class EventLoopTest {
             }
             assertThat(SlowRecipientHook.THREADS).isNotEmpty().noneMatch(thread -> thread.contains("-io"));
         } finally {
+            events.detachAppender(log);
             SlowRecipientHook.MAY_GO_ON.release(SLOW);
             clients.shutdownNow();
             for (DoorClient slow : waiting) {
                 slow.close();
             }
         }
+    }
+
+    private static List<String> threadsOf(ListAppender<ILoggingEvent> log, String word) {
+        List<ILoggingEvent> lines;
+        synchronized (log) {
+            lines = List.copyOf(log.list);
+        }
+        return lines.stream()
+                .filter(line -> line.getFormattedMessage().contains(word))
+                .map(ILoggingEvent::getThreadName)
+                .toList();
     }
 }

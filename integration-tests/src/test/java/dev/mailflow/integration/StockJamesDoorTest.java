@@ -4,17 +4,27 @@ package dev.mailflow.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+
+import com.google.common.util.concurrent.Uninterruptibles;
+import com.sun.net.httpserver.HttpServer;
 
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.integration.DoorClient.Way;
 import dev.mailflow.policy.testing.TestCertificates;
 import dev.mailflow.policy.testing.TestCertificates.Authority;
+import dev.mailflow.policy.testing.TestCertificates.Issued;
 
 /**
  * The hooks of the drop-in jar in the James 3.8.1 memory app of Central: an ordinary port, one behind a proxy, and one
@@ -130,6 +140,7 @@ class StockJamesDoorTest {
                 atTheOpenPort(open);
                 behindTheProxy(proxied);
                 withACertificate(certified);
+                withARevokedCertificate(certified);
 
                 String message = GatewayScenario.await()
                         .until(
@@ -216,6 +227,49 @@ class StockJamesDoorTest {
             assertThat(stranger.command("MAIL FROM:<a@example.test>")).isEmpty();
         } catch (IOException e) {
             assertThat(e).as("the handshake needs a certificate").hasMessageNotContaining("no STARTTLS");
+        }
+    }
+
+    /** Its hooks are on the event loop: a service that does not answer keeps nobody waiting, one that does is heard. */
+    private static void withARevokedCertificate(int port) throws Exception {
+        CountDownLatch never = new CountDownLatch(1);
+        HttpServer authority = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        ExecutorService threads = Executors.newCachedThreadPool();
+        authority.setExecutor(threads);
+        String url = "http://127.0.0.1:" + authority.getAddress().getPort();
+        Issued revoked = CA.leaf("mail.fabrikam.com").crl(url + "/revoked.crl").issue();
+        byte[] list = CA.revoke(revoked.certificate()).getEncoded();
+        authority.createContext("/", exchange -> {
+            if (exchange.getRequestURI().getPath().contains("silent")) {
+                Uninterruptibles.awaitUninterruptibly(never);
+            }
+            exchange.sendResponseHeaders(200, list.length);
+            exchange.getResponseBody().write(list);
+            exchange.close();
+        });
+        authority.start();
+        try {
+            Issued unknown =
+                    CA.leaf("mail.fabrikam.com").crl(url + "/silent.crl").issue();
+            long from = System.nanoTime();
+            try (DoorClient client =
+                    Way.plain("127.0.0.1").withCertificate(unknown).open(port)) {
+                assertThat(client.command("MAIL FROM:<a@fabrikam.com>")).startsWith("250");
+            }
+            // the gateway, which may wait, waits three seconds
+            assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofMillis(2500));
+
+            GatewayScenario.await().untilAsserted(() -> {
+                try (DoorClient client =
+                        Way.plain("127.0.0.1").withCertificate(revoked).open(port)) {
+                    assertThat(client.command("MAIL FROM:<a@fabrikam.com>"))
+                            .startsWith("550 5.7.51 Sender domain requires a certificate");
+                }
+            });
+        } finally {
+            never.countDown();
+            authority.stop(0);
+            threads.shutdownNow();
         }
     }
 }

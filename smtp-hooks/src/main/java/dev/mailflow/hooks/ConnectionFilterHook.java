@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.hooks;
 
+import java.util.List;
 import java.util.Optional;
 
 import org.apache.commons.configuration2.Configuration;
@@ -46,8 +47,8 @@ public final class ConnectionFilterHook extends DoorHandler implements MailHook 
 
     @Override
     public void init(Configuration configuration) throws ConfigurationException {
-        IpRangeSet configured =
-                IpRangeSet.of(Parameters.of(getClass(), configuration).ranges("proxies"));
+        IpRangeSet configured = IpRangeSet.of(
+                Parameters.of(getClass(), configuration, List.of("proxies")).ranges("proxies"));
         proxies = Optional.of(configured).filter(ranges -> !ranges.isEmpty());
     }
 

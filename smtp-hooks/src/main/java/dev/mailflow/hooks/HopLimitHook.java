@@ -45,7 +45,7 @@ public final class HopLimitHook extends DoorHandler implements JamesMessageHook 
 
     @Override
     public void init(Configuration configuration) throws ConfigurationException {
-        Parameters parameters = Parameters.of(getClass(), configuration);
+        Parameters parameters = Parameters.of(getClass(), configuration, List.of("receivedHeaders", "ownName"));
         limit = new HopCount(
                 parameters.positive("receivedHeaders").orElse(HopCount.DEFAULT.received()),
                 parameters.positive("ownName").orElse(HopCount.DEFAULT.own()));

@@ -2,8 +2,11 @@
 package dev.mailflow.hooks;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 import org.apache.commons.configuration2.Configuration;
 import org.apache.commons.configuration2.HierarchicalConfiguration;
@@ -27,6 +30,7 @@ import dev.mailflow.hooks.limit.TokenBuckets;
 import dev.mailflow.policy.connection.IpAddress;
 import dev.mailflow.policy.connector.ConnectorType;
 import dev.mailflow.policy.connector.InboundConnector;
+import dev.mailflow.policy.connector.InboundConnectors;
 import dev.mailflow.policy.event.MailFlowEvents;
 import dev.mailflow.policy.inbound.SmtpReply;
 
@@ -53,6 +57,8 @@ public final class LimitsHook extends DoorHandler implements MailHook, RcptHook,
     private static final String STAGE = "limits";
     private static final AttachmentKey<HeldSlot> SLOT = AttachmentKey.of("mailflow.connectionSlot", HeldSlot.class);
 
+    private static final List<String> LIMITS = List.of("connections", "messagesPerMinute", "recipientsPerMinute");
+
     private final Ticker ticker;
     private Enforced perClient = Enforced.of(Limits.NONE, Ticker.systemTicker());
     private Map<String, Enforced> perConnector = Map.of();
@@ -70,7 +76,11 @@ public final class LimitsHook extends DoorHandler implements MailHook, RcptHook,
 
     @Override
     public void init(Configuration configuration) throws ConfigurationException {
-        Parameters parameters = Parameters.of(getClass(), configuration);
+        Parameters parameters = Parameters.of(
+                getClass(),
+                configuration,
+                Stream.concat(LIMITS.stream(), Stream.of("exemptOrganizations", "connector"))
+                        .toList());
         perClient = Enforced.of(limits(parameters), ticker);
         exemptOrganizations = parameters.flag("exemptOrganizations", true);
         Map<String, Enforced> connectors = new HashMap<>();
@@ -80,7 +90,21 @@ public final class LimitsHook extends DoorHandler implements MailHook, RcptHook,
                 if (name.isEmpty()) {
                     throw parameters.wrong("connector", "no name", "name=\"…\" of an inbound connector");
                 }
-                connectors.put(name, Enforced.of(limits(Parameters.of(getClass(), connector)), ticker));
+                InboundConnectors known = transactions().policy().inboundConnectors();
+                if (known.find(name).isEmpty()) {
+                    throw parameters.wrong(
+                            "connector",
+                            name,
+                            "the name of an inbound connector of the policy ("
+                                    + known.all().stream()
+                                            .map(InboundConnector::name)
+                                            .collect(Collectors.joining(", "))
+                                    + ")");
+                }
+                Limits own = limits(Parameters.of(getClass(), connector, LIMITS));
+                if (connectors.put(name, Enforced.of(own, ticker)) != null) {
+                    throw parameters.wrong("connector", name + "x", "one for each connector");
+                }
             }
         }
         perConnector = Map.copyOf(connectors);

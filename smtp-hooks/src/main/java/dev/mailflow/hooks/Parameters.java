@@ -2,8 +2,10 @@
 package dev.mailflow.hooks;
 
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 import org.apache.commons.configuration2.Configuration;
 import org.apache.commons.configuration2.ex.ConfigurationException;
@@ -12,8 +14,23 @@ import dev.mailflow.policy.connection.IpRange;
 
 /** Reads the parameters of a handler; a mistake names the handler, the parameter, what was found and what would be right. */
 record Parameters(String handler, Configuration configuration) {
+    /** Of a key such as {@code connector.messagesPerMinute} or {@code connector[@name]}. */
+    private static final Pattern END_OF_NAME = Pattern.compile("[.\\[]");
 
-    static Parameters of(Class<?> handler, Configuration configuration) {
+    /**
+     * Those of a handler.
+     *
+     * @param names all it has; another one is a mistake, for what it was meant to say would not be honoured
+     */
+    static Parameters of(Class<?> handler, Configuration configuration, List<String> names)
+            throws ConfigurationException {
+        for (Iterator<String> keys = configuration.getKeys(); keys.hasNext(); ) {
+            String name = END_OF_NAME.split(keys.next(), 2)[0];
+            if (!name.isEmpty() && !names.contains(name)) {
+                throw new ConfigurationException("handler " + handler.getName() + ": found parameter <" + name
+                        + ">, expected none but <" + String.join(">, <", names) + ">");
+            }
+        }
         return new Parameters(handler.getName(), configuration);
     }
 

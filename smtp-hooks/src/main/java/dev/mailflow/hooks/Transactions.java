@@ -5,6 +5,7 @@ import java.security.cert.Certificate;
 import java.security.cert.X509Certificate;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -21,11 +22,14 @@ import org.apache.james.core.Username;
 import org.apache.james.protocols.api.ProtocolSession.AttachmentKey;
 import org.apache.james.protocols.api.ProtocolSession.State;
 import org.apache.james.protocols.smtp.SMTPSession;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 import com.google.common.util.concurrent.ThreadFactoryBuilder;
 import com.google.inject.Inject;
 import com.google.inject.Singleton;
 
+import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.certificate.Revocation;
 import dev.mailflow.policy.certificate.X509PeerCertificate;
@@ -40,6 +44,7 @@ import dev.mailflow.policy.inbound.TlsSession;
  */
 @Singleton
 public final class Transactions {
+    private static final Logger LOGGER = LoggerFactory.getLogger(Transactions.class);
     private static final AttachmentKey<Transaction> CURRENT =
             AttachmentKey.of("mailflow.transaction", Transaction.class);
     private static final AttachmentKey<String> XOORG = AttachmentKey.of("mailflow.xoorg", String.class);
@@ -55,16 +60,25 @@ public final class Transactions {
 
     private final PolicyRepository policies;
     private final Clock clock;
-    private final Revocation revocation = new Revocation(revocationThreads(), REVOCATION_PATIENCE);
+    private final Revocation revocation;
+    private final boolean waits;
 
+    /** For handlers that run on an event loop, as those of a stock James do: nothing is waited for. */
     @Inject
     public Transactions(PolicyRepository policies) {
-        this(policies, Clock.systemUTC());
+        this(policies, Clock.systemUTC(), Duration.ZERO);
     }
 
-    Transactions(PolicyRepository policies, Clock clock) {
+    Transactions(PolicyRepository policies, Clock clock, Duration revocationPatience) {
         this.policies = policies;
         this.clock = clock;
+        this.revocation = new Revocation(revocationThreads(), revocationPatience);
+        this.waits = !revocationPatience.isZero();
+    }
+
+    /** For handlers that run on threads that may block. */
+    public static Transactions mayWait(PolicyRepository policies) {
+        return new Transactions(policies, Clock.systemUTC(), REVOCATION_PATIENCE);
     }
 
     /** Threads that are gone when nobody presents certificates, and that keep no server from stopping. */
@@ -123,6 +137,11 @@ public final class Transactions {
         session.setAttachment(XOORG, domain, State.Transaction);
     }
 
+    /** The policy in force. */
+    MailFlowPolicy policy() {
+        return policies.current();
+    }
+
     /** Which organization this session proves to be, before any sender is known. */
     InboundAttribution organization(SMTPSession session) {
         return policies.current().inboundConnectors().attribute(client(session), Optional.empty(), clock.instant());
@@ -148,9 +167,26 @@ public final class Transactions {
     private Optional<X509PeerCertificate> peerCertificate(SMTPSession session, SSLSession tls) {
         return session.getAttachment(PEER_CERTIFICATE, State.Connection).or(() -> {
             Optional<X509PeerCertificate> presented = presented(tls);
-            presented.ifPresent(certificate -> session.setAttachment(PEER_CERTIFICATE, certificate, State.Connection));
+            presented.ifPresent(certificate -> {
+                session.setAttachment(PEER_CERTIFICATE, certificate, State.Connection);
+                if (!waits) {
+                    askEarly(certificate);
+                }
+            });
             return presented;
         });
+    }
+
+    /** So that the answer may be there at MAIL: EHLO sees the certificate first. */
+    private void askEarly(X509PeerCertificate certificate) {
+        Instant now = clock.instant();
+        policies.current().inboundConnectors().all().stream()
+                .flatMap(connector -> connector.clientCertificate().stream())
+                .forEach(rule -> LOGGER.debug(
+                        "Client certificate {} for {}: {}",
+                        certificate,
+                        rule.describe(),
+                        rule.objectionTo(certificate, now).orElse("no objection yet")));
     }
 
     private Optional<X509PeerCertificate> presented(SSLSession tls) {

@@ -4,13 +4,18 @@ package dev.mailflow.hooks;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Clock;
+import java.time.Duration;
 import java.util.List;
+import java.util.stream.Stream;
 
 import org.apache.commons.configuration2.BaseHierarchicalConfiguration;
 import org.apache.commons.configuration2.ex.ConfigurationException;
+import org.apache.james.protocols.api.handler.ProtocolHandler;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyProblem;
@@ -20,7 +25,7 @@ import dev.mailflow.policy.event.MailFlowEvents;
 /** An administrator's mistake in smtpserver.xml names the handler, the parameter, what was found and what would be right. */
 class HandlerParametersTest {
     private final MailFlowEvents events = new MailFlowEvents();
-    private final Transactions transactions = new Transactions(new NoPolicy(), Clock.systemUTC());
+    private final Transactions transactions = new Transactions(new NoPolicy(), Clock.systemUTC(), Duration.ZERO);
 
     private static final class NoPolicy implements PolicyRepository {
         @Override
@@ -67,6 +72,36 @@ class HandlerParametersTest {
                         new LimitsHook(transactions, events).init(configuration("connector.messagesPerMinute", "5")))
                 .isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("name=");
+    }
+
+    @Test
+    void limitsShouldWantANameThatThePolicyHas() {
+        assertThatThrownBy(() -> new LimitsHook(transactions, events).init(configuration("connector[@name]", "typo")))
+                .isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("found 'typo', expected the name of an inbound connector of the policy");
+    }
+
+    static Stream<Arguments> handlers() {
+        NoPolicy policy = new NoPolicy();
+        Transactions transactions = new Transactions(policy, Clock.systemUTC(), Duration.ZERO);
+        MailFlowEvents events = new MailFlowEvents();
+        return Stream.of(
+                Arguments.of(new LimitsHook(transactions, events), "messagePerMinute", "<messagesPerMinute>"),
+                Arguments.of(new ConnectionFilterHook(transactions, events), "proxy", "<proxies>"),
+                Arguments.of(new HopLimitHook(transactions, events), "receivedheaders", "<receivedHeaders>"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("handlers")
+    void parameterNobodyKnowsShouldBeAMistake(ProtocolHandler handler, String name, String right) {
+        BaseHierarchicalConfiguration configuration = configuration(name, "5");
+        configuration.addProperty("[@class]", handler.getClass().getName());
+
+        assertThatThrownBy(() -> handler.init(configuration))
+                .isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining(handler.getClass().getName())
+                .hasMessageContaining("found parameter <" + name + ">")
+                .hasMessageContaining(right);
     }
 
     @Test

@@ -22,10 +22,12 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
 
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import com.google.common.base.Ticker;
 import com.google.common.cache.Cache;
 import com.google.common.cache.CacheBuilder;
 
@@ -34,8 +36,9 @@ import com.google.common.cache.CacheBuilder;
  * "revoked" counts: a service that cannot be reached, or not in time, changes nothing ("revocation when reachable",
  * section 3 of the mail-flow behaviour), else whoever can disturb that service could stop all mail.
  *
- * <p>An answer is asked for on a thread of the executor and kept for five minutes, for all connections that present the
- * certificate; whoever wants it waits no longer than {@code patience}. The services of a certificate are asked only once
+ * <p>An answer is asked for on a thread of the executor and is good for five minutes, for all connections that present the
+ * certificate; whoever wants it waits no longer than {@code patience}. Until the next one is there, the one before counts,
+ * for a day: a certificate once known to be revoked does not come back while its service is slow. The services of a certificate are asked only once
  * a path to the anchors was found, so a stranger cannot have us call any address he likes. Thread-safe.
  */
 public final class Revocation {
@@ -43,21 +46,34 @@ public final class Revocation {
     private static final String CRL_DISTRIBUTION_POINTS = "2.5.29.31";
     private static final String AUTHORITY_INFORMATION_ACCESS = "1.3.6.1.5.5.7.1.1";
     private static final Duration ANSWER_LIFE = Duration.ofMinutes(5);
+    private static final Duration MEMORY = Duration.ofDays(1);
     private static final int MOST_ANSWERS = 10_000;
 
     private final Executor executor;
     private final Duration patience;
-    private final Cache<Question, CompletableFuture<Optional<String>>> answers = CacheBuilder.newBuilder()
-            .expireAfterWrite(ANSWER_LIFE)
-            .maximumSize(MOST_ANSWERS)
-            .build();
+    private final Cache<Question, CompletableFuture<Optional<String>>> answers;
+    private final Cache<Question, Optional<String>> remembered;
 
     private record Question(X509Certificate leaf, TrustAnchors anchors) {}
 
     /** @param patience zero: never wait; an answer then counts from the first time it is there */
     public Revocation(Executor executor, Duration patience) {
+        this(executor, patience, Ticker.systemTicker());
+    }
+
+    Revocation(Executor executor, Duration patience, Ticker ticker) {
         this.executor = executor;
         this.patience = patience;
+        this.answers = kept(ANSWER_LIFE, ticker);
+        this.remembered = kept(MEMORY, ticker);
+    }
+
+    private static <V> Cache<Question, V> kept(Duration life, Ticker ticker) {
+        return CacheBuilder.newBuilder()
+                .expireAfterWrite(life)
+                .maximumSize(MOST_ANSWERS)
+                .ticker(ticker)
+                .build();
     }
 
     /** Why the leaf or a certificate on its path to the anchors must not be believed; empty when nobody says so. */
@@ -70,19 +86,27 @@ public final class Revocation {
             return Optional.empty();
         }
         CompletableFuture<Optional<String>> fresh = new CompletableFuture<>();
-        CompletableFuture<Optional<String>> other =
-                answers.asMap().putIfAbsent(new Question(chain.get(0), anchors), fresh);
+        Question question = new Question(chain.get(0), anchors);
+        CompletableFuture<Optional<String>> other = answers.asMap().putIfAbsent(question, fresh);
         if (other == null) {
-            ask(path.get(), now, fresh);
+            ask(question, path.get(), now, fresh);
         }
-        return await(other == null ? fresh : other, chain.get(0));
+        return await(other == null ? fresh : other, question);
     }
 
-    private void ask(PKIXCertPathBuilderResult path, Instant now, CompletableFuture<Optional<String>> answer) {
+    private void ask(
+            Question question,
+            PKIXCertPathBuilderResult path,
+            Instant now,
+            CompletableFuture<Optional<String>> answer) {
         try {
             executor.execute(() -> {
                 try {
-                    answer.complete(validate(path, now));
+                    Answer said = validate(path, now);
+                    if (said.isCertain()) {
+                        remembered.put(question, said.objection());
+                    }
+                    answer.complete(said.isCertain() ? said.objection() : remembered(question));
                 } catch (GeneralSecurityException | RuntimeException e) {
                     answer.completeExceptionally(e);
                 }
@@ -92,7 +116,8 @@ public final class Revocation {
         }
     }
 
-    private Optional<String> await(CompletableFuture<Optional<String>> answer, X509Certificate leaf) {
+    private Optional<String> await(CompletableFuture<Optional<String>> answer, Question question) {
+        X509Certificate leaf = question.leaf();
         try {
             return answer.get(patience.toMillis(), TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
@@ -102,11 +127,19 @@ public final class Revocation {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        return Optional.empty();
+        return remembered(question);
     }
 
-    private static Optional<String> validate(PKIXCertPathBuilderResult path, Instant now)
-            throws GeneralSecurityException {
+    private Optional<String> remembered(Question question) {
+        return Optional.ofNullable(remembered.getIfPresent(question)).flatMap(Function.identity());
+    }
+
+    /** @param isCertain false: the service said nothing that could be understood */
+    private record Answer(boolean isCertain, Optional<String> objection) {
+        static final Answer UNKNOWN = new Answer(false, Optional.empty());
+    }
+
+    private static Answer validate(PKIXCertPathBuilderResult path, Instant now) throws GeneralSecurityException {
         CertPathValidator validator = CertPathValidator.getInstance("PKIX");
         PKIXRevocationChecker checker = (PKIXRevocationChecker) validator.getRevocationChecker();
         checker.setOptions(options(path));
@@ -115,15 +148,25 @@ public final class Revocation {
         parameters.addCertPathChecker(checker);
         try {
             validator.validate(path.getCertPath(), parameters);
-            return Optional.empty();
+            if (checker.getSoftFailExceptions().isEmpty()) {
+                return new Answer(true, Optional.empty());
+            }
+            LOGGER.info(
+                    "Revocation of {} is unknown: {}",
+                    subject(leafOf(path)),
+                    checker.getSoftFailExceptions().get(0).getMessage());
+            return Answer.UNKNOWN;
         } catch (CertPathValidatorException e) {
             if (e.getCause() instanceof CertificateRevokedException revoked) {
-                return Optional.of("it was revoked on "
-                        + revoked.getRevocationDate().toInstant() + " (" + revoked.getRevocationReason() + ")");
+                return new Answer(
+                        true,
+                        Optional.of("it was revoked on "
+                                + revoked.getRevocationDate().toInstant() + " (" + revoked.getRevocationReason()
+                                + ")"));
             }
             // the path itself is known to be good: whatever this is, it says nothing about revocation
             LOGGER.info("Revocation of {} is unknown: {}", subject(leafOf(path)), e.getMessage());
-            return Optional.empty();
+            return Answer.UNKNOWN;
         }
     }
 

@@ -2,6 +2,7 @@
 package dev.mailflow.policy.certificate;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -10,14 +11,18 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
+import com.google.common.base.Ticker;
 import com.sun.net.httpserver.HttpServer;
 
 import dev.mailflow.policy.connector.ClientCertificateRule;
@@ -66,8 +71,12 @@ class RevocationTest {
     }
 
     private Optional<String> objection(Issued leaf) {
+        return objection(leaf, revocation);
+    }
+
+    private Optional<String> objection(Issued leaf, Revocation asked) {
         return ClientCertificateRule.ca(DomainPattern.parse("mail.fabrikam.com"), anchors)
-                .objectionTo(X509PeerCertificate.of(leaf.chain(), revocation), Instant.now());
+                .objectionTo(X509PeerCertificate.of(leaf.chain(), asked), Instant.now());
     }
 
     @Test
@@ -128,5 +137,48 @@ class RevocationTest {
 
         assertThat(objection(stranger)).isPresent();
         assertThat(asked).hasValue(0);
+    }
+
+    @Test
+    void withoutPatienceNobodyShouldWaitAndTheAnswerCountOnceItIsThere() throws Exception {
+        Revocation impatient = new Revocation(threads, Duration.ZERO);
+        Issued unanswered =
+                ca.leaf("mail.fabrikam.com").crl(url + "/never-client.crl").issue();
+        Issued leaf =
+                ca.leaf("mail.fabrikam.com").crl(url + "/revoked-client.crl").issue();
+        list = ca.revoke(leaf.certificate()).getEncoded();
+        long from = System.nanoTime();
+
+        // the service answers only after this test
+        assertThat(objection(unanswered, impatient)).isEmpty();
+        assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(1));
+        await().untilAsserted(() -> assertThat(objection(leaf, impatient)).isPresent());
+    }
+
+    @Test
+    void revokedCertificateShouldStaySoWhileItsServiceIsGone() throws Exception {
+        AtomicLong now = new AtomicLong();
+        AtomicBoolean answering = new AtomicBoolean(true);
+        // the JDK keeps a list for half a minute by itself: it is this thread that never comes to asking
+        Executor executor = task -> {
+            if (answering.get()) {
+                task.run();
+            }
+        };
+        Revocation remembering = new Revocation(executor, Duration.ofMillis(10), new Ticker() {
+            @Override
+            public long read() {
+                return now.get();
+            }
+        });
+        Issued leaf = ca.leaf("mail.fabrikam.com").crl(url + "/gone-client.crl").issue();
+        list = ca.revoke(leaf.certificate()).getEncoded();
+        assertThat(objection(leaf, remembering)).isPresent();
+        answering.set(false);
+
+        now.addAndGet(Duration.ofMinutes(6).toNanos());
+        assertThat(objection(leaf, remembering)).isPresent();
+        now.addAndGet(Duration.ofDays(2).toNanos());
+        assertThat(objection(leaf, remembering)).isEmpty();
     }
 }
