@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery;
 
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -13,7 +14,9 @@ import java.util.Set;
 
 import org.xbill.DNS.Resolver;
 
+import dev.mailflow.delivery.nexthop.NameServers;
 import dev.mailflow.delivery.tlsrpt.ReportSettings;
+import dev.mailflow.delivery.tlsrpt.TlsSession;
 import dev.mailflow.policy.certificate.TrustAnchors;
 
 /**
@@ -27,11 +30,14 @@ import dev.mailflow.policy.certificate.TrustAnchors;
  * @param ioThreads threads that serve connections
  * @param tlsProtocols the only TLS versions spoken
  * @param revocationLimit how long a certificate's revocation may be asked for; then it counts as not revoked
+ * @param addressPatience how long an address may take to accept a TCP connection before the next address of the host is
+ *     tried beside it
  * @param connectionAge no connection is reused that is older
  * @param dnssec how it is known what DNSSEC vouches for
  * @param webAuthorities whom MTA-STS and reports by HTTPS trust
  * @param httpsPort port of web servers
  * @param stateDirectory where MTA-STS policies and counts for TLS reports outlive a restart; empty: nowhere
+ * @param tlsObserver is told how TLS went with the hosts of mail domains whose wishes are heeded
  * @param reports in whose name TLS reports are sent; empty: none are
  */
 public record DeliveryConfig(
@@ -45,11 +51,13 @@ public record DeliveryConfig(
         int ioThreads,
         List<String> tlsProtocols,
         Duration revocationLimit,
+        Duration addressPatience,
         Duration connectionAge,
         Dnssec dnssec,
         TrustAnchors webAuthorities,
         int httpsPort,
         Optional<Path> stateDirectory,
+        Optional<TlsSession.Observer> tlsObserver,
         Optional<ReportSettings> reports) {
 
     /** How it is known what DNSSEC vouches for. */
@@ -66,6 +74,42 @@ public record DeliveryConfig(
          * @param rootAnchors DS or DNSKEY records of the root, as in a zone file
          */
         record Validated(String rootAnchors) implements Dnssec {}
+
+        /** Reads a file by its URL. */
+        @FunctionalInterface
+        interface Files {
+            String read(String url) throws IOException;
+        }
+
+        /**
+         * What an administrator has written, as parameters {@code trustedResolver} and {@code rootTrustAnchors}.
+         *
+         * @throws IllegalArgumentException naming the parameter, what was found and what would be right
+         */
+        static Dnssec of(Optional<String> trustedResolver, Optional<String> rootTrustAnchors, Files files) {
+            if (trustedResolver.isPresent() && rootTrustAnchors.isPresent()) {
+                throw new IllegalArgumentException(
+                        "parameters <trustedResolver> and <rootTrustAnchors>: found both, expected one of them: either"
+                                + " a resolver is believed or its answers are validated here");
+            }
+            if (trustedResolver.isPresent()) {
+                return new TrustedResolver(NameServers.address(trustedResolver.get())
+                        .orElseThrow(() -> new IllegalArgumentException("parameter <trustedResolver>: found '"
+                                + trustedResolver.get()
+                                + "', expected an address or address:port, IPv6 in brackets")));
+            }
+            if (rootTrustAnchors.isEmpty()) {
+                return new Unknown();
+            }
+            try {
+                return new Validated(files.read(rootTrustAnchors.get()));
+            } catch (IOException e) {
+                throw new IllegalArgumentException(
+                        "parameter <rootTrustAnchors>: found '" + rootTrustAnchors.get() + "', which cannot be read: "
+                                + e.getMessage(),
+                        e);
+            }
+        }
     }
 
     public DeliveryConfig {
@@ -77,6 +121,10 @@ public record DeliveryConfig(
         }
         if (mxPort < 1 || mxPort > 65535) {
             throw new IllegalArgumentException("mxPort: found " + mxPort + ", expected 1 to 65535");
+        }
+        if (addressPatience.compareTo(Duration.ofMillis(10)) < 0) {
+            throw new IllegalArgumentException(
+                    "addressPatience: found " + addressPatience.toMillis() + " ms, expected at least 10");
         }
         if (ioThreads < 1) {
             throw new IllegalArgumentException("ioThreads: found " + ioThreads + ", expected at least 1");
@@ -99,11 +147,14 @@ public record DeliveryConfig(
         private int ioThreads = Math.max(1, Math.min(4, Runtime.getRuntime().availableProcessors()));
         private List<String> tlsProtocols = List.of("TLSv1.3", "TLSv1.2");
         private Duration revocationLimit = Duration.ofSeconds(5);
+        // RFC 8305 section 5
+        private Duration addressPatience = Duration.ofMillis(250);
         private Duration connectionAge = Duration.ofMinutes(5);
         private Dnssec dnssec = new Dnssec.Unknown();
         private TrustAnchors webAuthorities = TrustAnchors.jdk();
         private int httpsPort = 443;
         private Optional<Path> stateDirectory = Optional.empty();
+        private Optional<TlsSession.Observer> tlsObserver = Optional.empty();
         private Optional<ReportSettings> reports = Optional.empty();
 
         private Builder(String heloName) {
@@ -155,6 +206,11 @@ public record DeliveryConfig(
             return this;
         }
 
+        public Builder addressPatience(Duration time) {
+            this.addressPatience = time;
+            return this;
+        }
+
         public Builder connectionAge(Duration age) {
             this.connectionAge = age;
             return this;
@@ -180,6 +236,11 @@ public record DeliveryConfig(
             return this;
         }
 
+        public Builder tlsObserver(TlsSession.Observer observer) {
+            this.tlsObserver = Optional.of(observer);
+            return this;
+        }
+
         public Builder reports(ReportSettings settings) {
             this.reports = Optional.of(settings);
             return this;
@@ -197,11 +258,13 @@ public record DeliveryConfig(
                     ioThreads,
                     tlsProtocols,
                     revocationLimit,
+                    addressPatience,
                     connectionAge,
                     dnssec,
                     webAuthorities,
                     httpsPort,
                     stateDirectory,
+                    tlsObserver,
                     reports);
         }
     }

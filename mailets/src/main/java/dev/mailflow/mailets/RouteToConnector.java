@@ -2,8 +2,8 @@
 package dev.mailflow.mailets;
 
 import java.io.FileNotFoundException;
-import java.io.IOException;
 import java.nio.file.Files;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -33,7 +33,6 @@ import com.google.inject.Inject;
 
 import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.OwnHostName;
-import dev.mailflow.delivery.nexthop.NameServers;
 import dev.mailflow.delivery.queue.DeliveryService;
 import dev.mailflow.delivery.tlsrpt.ReportSettings;
 import dev.mailflow.delivery.transport.PooledSmtpTransport;
@@ -69,6 +68,7 @@ import dev.mailflow.policy.rule.RuleMarks;
  *   <tlsReportFrom>postmaster@contoso.com</tlsReportFrom>
  *   <tlsReportContact>mailto:tls@contoso.com</tlsReportContact>
  *   <tlsReportOrganization>Contoso</tlsReportOrganization>
+ *   <addressPatienceMillis>250</addressPatienceMillis>  <!-- optional: then another address is tried beside it -->
  *   <mxPort>2525</mxPort>                  <!-- optional: port of MX hosts, for test beds; default 25 -->
  * </mailet>
  * }</pre>
@@ -79,6 +79,10 @@ import dev.mailflow.policy.rule.RuleMarks;
  */
 public final class RouteToConnector extends GenericMailet {
     private static final Logger LOGGER = LoggerFactory.getLogger(RouteToConnector.class);
+    // RFC 8305 section 5
+    private static final int DEFAULT_PATIENCE_MILLIS = 250;
+    private static final int LEAST_PATIENCE_MILLIS = 10;
+    private static final int MOST_PATIENCE_MILLIS = 30_000;
 
     private final PolicyRepository policies;
     private final DeliveryService delivery;
@@ -114,6 +118,7 @@ public final class RouteToConnector extends GenericMailet {
 
     private DeliveryConfig configuration(String introducedAs) throws MessagingException {
         DeliveryConfig.Builder config = DeliveryConfig.builder(introducedAs).dnssec(dnssec());
+        config.addressPatience(addressPatience()).tlsObserver(delivery.tlsMetrics());
         config.mxPort(MailetUtil.getInitParameterAsStrictlyPositiveInteger(
                 getInitParameter("mxPort"), SmartHost.DEFAULT_PORT));
         try {
@@ -136,6 +141,16 @@ public final class RouteToConnector extends GenericMailet {
                     this::sendReport));
         }
         return config.build();
+    }
+
+    private Duration addressPatience() throws MessagingException {
+        int millis = MailetUtil.getInitParameterAsStrictlyPositiveInteger(
+                getInitParameter("addressPatienceMillis"), DEFAULT_PATIENCE_MILLIS);
+        if (millis < LEAST_PATIENCE_MILLIS || millis > MOST_PATIENCE_MILLIS) {
+            throw new MessagingException("parameter <addressPatienceMillis>: found " + millis + ", expected "
+                    + LEAST_PATIENCE_MILLIS + " to " + MOST_PATIENCE_MILLIS);
+        }
+        return Duration.ofMillis(millis);
     }
 
     /** The postmaster if nobody is named; a James that has not been told of one knows none yet when mailets start. */
@@ -168,31 +183,13 @@ public final class RouteToConnector extends GenericMailet {
     }
 
     private DeliveryConfig.Dnssec dnssec() throws MessagingException {
-        Optional<String> resolver =
-                Optional.ofNullable(getInitParameter("trustedResolver")).map(String::trim);
-        Optional<String> anchors =
-                Optional.ofNullable(getInitParameter("rootTrustAnchors")).map(String::trim);
-        if (resolver.isPresent() && anchors.isPresent()) {
-            throw new MessagingException(
-                    "parameters <trustedResolver> and <rootTrustAnchors>: found both, expected one of them: either a"
-                            + " resolver is believed or its answers are validated here");
-        }
-        if (resolver.isPresent()) {
-            return new DeliveryConfig.Dnssec.TrustedResolver(NameServers.address(resolver.get())
-                    .orElseThrow(() -> new MessagingException("parameter <trustedResolver>: found '" + resolver.get()
-                            + "', expected an address or address:port, IPv6 in brackets")));
-        }
-        if (anchors.isEmpty()) {
-            return new DeliveryConfig.Dnssec.Unknown();
-        }
         try {
-            return new DeliveryConfig.Dnssec.Validated(
-                    Files.readString(files.getFile(anchors.get()).toPath()));
-        } catch (IOException e) {
-            throw new MessagingException(
-                    "parameter <rootTrustAnchors>: found '" + anchors.get() + "', which cannot be read: "
-                            + e.getMessage(),
-                    e);
+            return DeliveryConfig.Dnssec.of(
+                    Optional.ofNullable(getInitParameter("trustedResolver")).map(String::trim),
+                    Optional.ofNullable(getInitParameter("rootTrustAnchors")).map(String::trim),
+                    url -> Files.readString(files.getFile(url).toPath()));
+        } catch (IllegalArgumentException e) {
+            throw new MessagingException(e.getMessage(), e);
         }
     }
 

@@ -14,6 +14,7 @@ import java.security.cert.X509CertSelector;
 import java.security.cert.X509Certificate;
 import java.time.Instant;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.Date;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -66,6 +67,25 @@ public final class TlsaRecords {
         if (!vouchedFor) {
             checkAuthorities(decisive, chain, names, now);
         }
+    }
+
+    /**
+     * Those of the records by which {@link #check} found a chain good, for people: those that describe one of its
+     * certificates, else those that hold a whole authority.
+     */
+    public static List<TlsaRecord> vouching(Collection<TlsaRecord> decisive, List<X509Certificate> chain) {
+        List<TlsaRecord> describing = decisive.stream()
+                .filter(each -> each.usage() == TlsaRecord.DANE_EE
+                        ? each.matches(chain.get(0))
+                        : chain.stream().skip(1).anyMatch(each::matches))
+                .sorted(Comparator.comparing(TlsaRecord::toString))
+                .toList();
+        return !describing.isEmpty()
+                ? describing
+                : decisive.stream()
+                        .filter(each -> each.usage() == TlsaRecord.DANE_TA && each.matching() == TlsaRecord.EXACT)
+                        .sorted(Comparator.comparing(TlsaRecord::toString))
+                        .toList();
     }
 
     private static void checkAuthorities(
@@ -122,7 +142,9 @@ public final class TlsaRecords {
                     .skip(1)
                     .filter(record::matches)
                     .forEach(authority -> anchors.add(new TrustAnchor(authority, null)));
-            record.certificate().ifPresent(authority -> anchors.add(new TrustAnchor(authority, null)));
+            record.certificate()
+                    .filter(authority -> !authority.equals(chain.get(0)))
+                    .ifPresent(authority -> anchors.add(new TrustAnchor(authority, null)));
             record.publicKey().ifPresent(key -> chain.forEach(below -> anchors.add(bare(below, key))));
         }
         return anchors;

@@ -1,6 +1,10 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.nexthop;
 
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -11,11 +15,13 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 
 import org.xbill.DNS.CNAMERecord;
 import org.xbill.DNS.DClass;
 import org.xbill.DNS.Flags;
+import org.xbill.DNS.Lookup;
 import org.xbill.DNS.Message;
 import org.xbill.DNS.Name;
 import org.xbill.DNS.Rcode;
@@ -24,9 +30,14 @@ import org.xbill.DNS.Resolver;
 import org.xbill.DNS.SOARecord;
 import org.xbill.DNS.Section;
 import org.xbill.DNS.Type;
+import org.xbill.DNS.dnssec.ValidatingResolver;
 
 import com.google.common.cache.Cache;
 import com.google.common.cache.CacheBuilder;
+
+import dev.mailflow.delivery.DeliveryConfig;
+import dev.mailflow.delivery.DeliveryConfig.Dnssec;
+import io.netty.channel.EventLoopGroup;
 
 /**
  * Looks records up and remembers what was said for as long as it was said to hold: records for their time to live,
@@ -40,6 +51,7 @@ import com.google.common.cache.CacheBuilder;
 @SuppressWarnings("FutureReturnValueIgnored")
 public final class DnsLookup {
     private static final Duration LIMIT = Duration.ofSeconds(30);
+    private static final Duration SERVER_PATIENCE = Duration.ofSeconds(5);
     private static final int MOST_ANSWERS = 50_000;
     private static final int MOST_ALIASES = 8;
     private static final Duration LONGEST = Duration.ofDays(1);
@@ -59,6 +71,36 @@ public final class DnsLookup {
         this.resolver = resolver;
         this.trusted = trusted;
         this.clock = clock;
+    }
+
+    /**
+     * Asks the servers that dnsjava would ask, or the one whose word on DNSSEC counts, as delivery is configured.
+     *
+     * @param executor completes the answers
+     * @throws IllegalArgumentException when the root's trust anchors cannot be read
+     */
+    public static DnsLookup of(DeliveryConfig config, EventLoopGroup eventLoops, Executor executor) {
+        if (config.dnssec() instanceof Dnssec.TrustedResolver trusted) {
+            return new DnsLookup(
+                    new NameServers(eventLoops, List.of(trusted.resolver()), SERVER_PATIENCE, executor),
+                    true,
+                    config.clock());
+        }
+        Resolver usual = config.resolver().orElseGet(Lookup::getDefaultResolver);
+        List<InetSocketAddress> servers = NameServers.of(usual);
+        Resolver resolver = servers.isEmpty() ? usual : new NameServers(eventLoops, servers, SERVER_PATIENCE, executor);
+        if (config.dnssec() instanceof Dnssec.Validated validated) {
+            ValidatingResolver validating = new ValidatingResolver(resolver, config.clock());
+            try {
+                validating.loadTrustAnchors(
+                        new ByteArrayInputStream(validated.rootAnchors().getBytes(StandardCharsets.US_ASCII)));
+            } catch (IOException e) {
+                throw new IllegalArgumentException(
+                        "rootAnchors: " + e.getMessage() + ", expected DS or DNSKEY records", e);
+            }
+            return new DnsLookup(validating, true, config.clock());
+        }
+        return new DnsLookup(resolver, false, config.clock());
     }
 
     /** Whether answers can be secure at all. */

@@ -74,6 +74,8 @@ public final class NameServers implements Resolver {
     private final List<InetSocketAddress> servers;
     private final Executor executor;
     private volatile Duration patience;
+    /** For queries without an OPT record of their own; a validator asks for signatures by them. */
+    private volatile int ednsFlags;
 
     /**
      * @param servers asked in this order; one that does not answer, or cannot, is asked once more after the others
@@ -179,7 +181,7 @@ public final class NameServers implements Resolver {
         Message asked = query.clone();
         asked.getHeader().setID(IDENTIFIERS.nextInt(1 << 16));
         if (extended && asked.getOPT() == null) {
-            asked.addRecord(new OPTRecord(UDP_PAYLOAD, 0, 0), org.xbill.DNS.Section.ADDITIONAL);
+            asked.addRecord(new OPTRecord(UDP_PAYLOAD, 0, 0, ednsFlags), org.xbill.DNS.Section.ADDITIONAL);
         }
         return new Exchange(asked, server, false)
                 .result
@@ -322,12 +324,18 @@ public final class NameServers implements Resolver {
 
     @Override
     public void setIgnoreTruncation(boolean flag) {
-        throw new UnsupportedOperationException("truncated answers are asked for again over TCP");
+        if (flag) {
+            throw new UnsupportedOperationException("truncated answers are asked for again over TCP");
+        }
     }
 
     @Override
     public void setEDNS(int version, int payloadSize, int flags, List<EDNSOption> options) {
-        throw new UnsupportedOperationException("a query brings its own OPT record, or gets a plain one");
+        if (version != 0 || !options.isEmpty()) {
+            throw new UnsupportedOperationException("a query with options brings its own OPT record");
+        }
+        // the size of answers stays as it is: more would be fragmented
+        ednsFlags = flags;
     }
 
     @Override

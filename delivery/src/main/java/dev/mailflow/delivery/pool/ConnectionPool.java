@@ -16,7 +16,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.function.BiFunction;
 
 import dev.mailflow.delivery.smtp.HopAddress;
 import dev.mailflow.delivery.smtp.HopFailure;
@@ -42,16 +41,25 @@ import dev.mailflow.policy.connector.ConnectionLimits;
  * connection nor ended a message for {@link #STALLED}, no more messages wait for it than it may have connections; the rest
  * are told at once that it is busy.
  *
+ * <p>Nor do many destinations that hang keep others from theirs. What has not been answered for {@link #LATE} while it is being
+ * opened, or for {@link #HUNG} while it carries a message, holds no slot of its connector until it is; when it is answered
+ * after all, the connector has for a while more connections than it may have, and opens no others. And destinations that
+ * have not taken a message yet share three quarters of the slots: the rest is for those that have.
+ *
  * <p>One lock guards all state; nothing foreign runs under it: completions are collected and run after it is released.
  */
 public final class ConnectionPool {
     static final int TURN = 20;
     static final Duration CAPPED = Duration.ofSeconds(30);
     static final Duration STALLED = Duration.ofSeconds(1);
+    static final Duration LATE = Duration.ofSeconds(1);
+    static final Duration HUNG = Duration.ofSeconds(2);
+    /** How many connections of a connector may hang without holding a slot. */
+    private static final int MOST_LATE = 1000;
 
     private final Object lock = new Object();
     private final Map<String, ConnectorSlots> connectors = new HashMap<>();
-    private final BiFunction<HopAddress, SessionTerms, CompletionStage<SmtpConnection>> dialer;
+    private final Dialer dialer;
     private final HopHealth health;
     private final Duration waitLimit;
     private final Duration ageLimit;
@@ -59,21 +67,25 @@ public final class ConnectionPool {
     private boolean shut;
 
     /**
-     * @param dialer opens connections; fails with {@link HopFailure.HopFailureException} only
      * @param waitLimit who waits longer for a slot is told so
      * @param ageLimit older connections are not reused
      */
-    public ConnectionPool(
-            BiFunction<HopAddress, SessionTerms, CompletionStage<SmtpConnection>> dialer,
-            HopHealth health,
-            Duration waitLimit,
-            Duration ageLimit,
-            Clock clock) {
+    public ConnectionPool(Dialer dialer, HopHealth health, Duration waitLimit, Duration ageLimit, Clock clock) {
         this.dialer = dialer;
         this.health = health;
         this.waitLimit = waitLimit;
         this.ageLimit = ageLimit;
         this.clock = clock;
+    }
+
+    /** Opens connections. */
+    @FunctionalInterface
+    public interface Dialer {
+        /**
+         * @param answered is run when the peer has taken the TCP connection, on any thread
+         * @return fails with {@link HopFailure.HopFailureException} only
+         */
+        CompletionStage<SmtpConnection> open(HopAddress hop, SessionTerms terms, Runnable answered);
     }
 
     /** What connections are told apart by. */
@@ -110,24 +122,118 @@ public final class ConnectionPool {
         CLOSING
     }
 
-    private static final class Slot {
+    /** The wait for a {@link Lease}. */
+    public final class Acquisition {
+        private final Waiter waiter;
+        private final DestinationSlots destination;
+
+        private Acquisition(Waiter waiter, DestinationSlots destination) {
+            this.waiter = waiter;
+            this.destination = destination;
+        }
+
+        /** Fails with {@link HopFailure.HopFailureException} only. */
+        public CompletionStage<Lease> lease() {
+            return waiter.lease();
+        }
+
+        /** Whether it waits because the address has taken no TCP connection yet, not because of limits. */
+        public boolean isUnanswered() {
+            synchronized (lock) {
+                return !waiter.lease().isDone()
+                        && destination.unanswered > 0
+                        && destination.unanswered == destination.open;
+            }
+        }
+
+        /**
+         * Ends the wait. A lease that is on its way comes all the same, and must be released; a connection that is being
+         * opened is closed when it is open, unless somebody else waits for it.
+         */
+        public void withdraw() {
+            synchronized (lock) {
+                waiter.withdrawn = true;
+                if (destination.waiters.remove(waiter) && destination.waiters.isEmpty()) {
+                    destination.connector.noLongerWaiting(destination);
+                }
+                tidy(destination);
+            }
+        }
+    }
+
+    /** What holds a slot of its destination and, unless it is late, of its connector. */
+    private static class Held {
+        final DestinationSlots destination;
+        Instant progress;
+        boolean late;
+
+        Held(DestinationSlots destination, Instant now) {
+            this.destination = destination;
+            this.progress = now;
+        }
+    }
+
+    /** A connection that is being opened. */
+    private static final class Opening extends Held {
+        private boolean answered;
+
+        Opening(DestinationSlots destination, Instant now) {
+            super(destination, now);
+        }
+    }
+
+    private static final class Slot extends Held {
         private final SmtpConnection connection;
         private final Key key;
-        private final DestinationSlots destination;
         private final Instant opened;
         private State state = State.LEASED;
         private Instant idleSince;
+        private long progressSeen;
 
         Slot(SmtpConnection connection, Key key, DestinationSlots destination, Instant now) {
+            super(destination, now);
             this.connection = connection;
             this.key = key;
-            this.destination = destination;
             this.opened = now;
             this.idleSince = now;
         }
     }
 
-    private record Waiter(Key key, boolean fresh, boolean patient, Instant since, CompletableFuture<Lease> lease) {}
+    private static final class Waiter {
+        private final Key key;
+        private final boolean fresh;
+        private final boolean patient;
+        private final Instant since;
+        private final CompletableFuture<Lease> lease = new CompletableFuture<>();
+        private boolean withdrawn;
+
+        Waiter(Key key, boolean fresh, boolean patient, Instant since) {
+            this.key = key;
+            this.fresh = fresh;
+            this.patient = patient;
+            this.since = since;
+        }
+
+        Key key() {
+            return key;
+        }
+
+        boolean fresh() {
+            return fresh;
+        }
+
+        boolean patient() {
+            return patient;
+        }
+
+        Instant since() {
+            return since;
+        }
+
+        CompletableFuture<Lease> lease() {
+            return lease;
+        }
+    }
 
     private static final class DestinationSlots {
         private final HopAddress hop;
@@ -135,35 +241,119 @@ public final class ConnectionPool {
         private final Map<Key, ArrayDeque<Slot>> idle = new HashMap<>();
         private final ArrayDeque<Waiter> waiters = new ArrayDeque<>();
         private int open;
+        private int late;
         private int connecting;
+        private int unanswered;
         private int closing;
+        // whether it has answered
         private boolean proven;
+        // whether it has taken a message, lately
+        private boolean tested;
         // when it last took a connection or ended a message, or had nothing to do
         private Instant progress = Instant.MIN;
         private int cap = Integer.MAX_VALUE;
         private Instant capUntil = Instant.MIN;
 
-        DestinationSlots(HopAddress hop, ConnectorSlots connector) {
+        DestinationSlots(HopAddress hop, ConnectorSlots connector, boolean tested) {
             this.hop = hop;
             this.connector = connector;
+            this.tested = tested;
+        }
+
+        void tested(boolean now) {
+            if (tested == now) {
+                return;
+            }
+            boolean waits = connector.noLongerWaiting(this);
+            connector.strangers += now ? late - open : open - late;
+            tested = now;
+            if (waits) {
+                connector.waits(this);
+            }
         }
     }
 
     private static final class ConnectorSlots {
         private final String name;
         private final Map<HopAddress, DestinationSlots> destinations = new HashMap<>();
-        // in turn; only destinations with waiters
+        // in turn; only destinations with waiters; those that have taken a message and those that have not
         private final LinkedHashSet<DestinationSlots> waiting = new LinkedHashSet<>();
+        private final LinkedHashSet<DestinationSlots> waitingStrangers = new LinkedHashSet<>();
+        private final Set<Opening> openings = new HashSet<>();
         // longest idle first
         private final LinkedHashSet<Slot> idle = new LinkedHashSet<>();
         private final Set<Slot> all = new HashSet<>();
         private ConnectionLimits limits;
         private int open;
+        private int late;
+        // how many slots those hold that have not taken a message
+        private int strangers;
         private int closing;
 
         ConnectorSlots(String name, ConnectionLimits limits) {
             this.name = name;
             this.limits = limits;
+        }
+
+        void waits(DestinationSlots destination) {
+            (destination.tested ? waiting : waitingStrangers).add(destination);
+        }
+
+        boolean noLongerWaiting(DestinationSlots destination) {
+            return waiting.remove(destination) || waitingStrangers.remove(destination);
+        }
+
+        List<DestinationSlots> allWaiting() {
+            List<DestinationSlots> all = new ArrayList<>(waiting);
+            all.addAll(waitingStrangers);
+            return all;
+        }
+
+        int waitingDestinations() {
+            return waiting.size() + waitingStrangers.size();
+        }
+
+        int slotsHeld() {
+            return open - late;
+        }
+
+        boolean isFull() {
+            return slotsHeld() >= limits.connections();
+        }
+
+        boolean hasRoomForStrangers() {
+            return strangers < limits.connections() - limits.connections() / 4;
+        }
+
+        void opened(DestinationSlots destination) {
+            destination.open++;
+            open++;
+            strangers += destination.tested ? 0 : 1;
+        }
+
+        void closed(Held held) {
+            prompt(held);
+            held.destination.open--;
+            open--;
+            strangers -= held.destination.tested ? 0 : 1;
+        }
+
+        void late(Held held) {
+            if (!held.late && late < MOST_LATE) {
+                held.late = true;
+                held.destination.late++;
+                late++;
+                strangers -= held.destination.tested ? 0 : 1;
+            }
+        }
+
+        void prompt(Held held) {
+            if (held.late) {
+                held.late = false;
+                held.destination.late--;
+                late--;
+                strangers += held.destination.tested ? 0 : 1;
+            }
         }
     }
 
@@ -172,49 +362,57 @@ public final class ConnectionPool {
      *
      * @param fresh not a reused one
      * @param patient whether to wait for a destination that hangs: nobody else is kept waiting by it
-     * @return fails with {@link HopFailure.HopFailureException} only
      */
-    public CompletionStage<Lease> acquire(Key key, ConnectionLimits limits, boolean fresh, boolean patient) {
-        CompletableFuture<Lease> lease = new CompletableFuture<>();
+    public Acquisition acquire(Key key, ConnectionLimits limits, boolean fresh, boolean patient) {
         List<Runnable> after = new ArrayList<>();
+        Acquisition acquisition;
         synchronized (lock) {
-            if (shut) {
-                after.add(() -> lease.completeExceptionally(
-                        busy(key.hop(), "delivery is shutting down").asException()));
-            } else {
-                ConnectorSlots connector =
-                        connectors.computeIfAbsent(key.terms().connector(), name -> new ConnectorSlots(name, limits));
-                connector.limits = limits;
-                DestinationSlots destination =
-                        connector.destinations.computeIfAbsent(key.hop(), hop -> new DestinationSlots(hop, connector));
-                Instant now = clock.instant();
-                Waiter waiter = new Waiter(key, fresh, patient, now, lease);
-                if (destination.open == 0) {
-                    destination.progress = now;
-                }
-                Optional<Slot> idle =
-                        fresh || !destination.waiters.isEmpty() ? Optional.empty() : takeIdle(destination, key, after);
-                if (idle.isPresent()) {
-                    destination.progress = now;
-                    give(idle.get(), waiter, true, after);
-                } else if (!patient && isCrowded(destination, now)) {
-                    after.add(() ->
-                            lease.completeExceptionally(stalled(destination).asException()));
-                } else {
-                    destination.waiters.add(waiter);
-                    connector.waiting.add(destination);
-                    dispatch(connector, after);
-                }
+            Instant now = clock.instant();
+            Waiter waiter = new Waiter(key, fresh, patient, now);
+            ConnectorSlots connector =
+                    connectors.computeIfAbsent(key.terms().connector(), name -> new ConnectorSlots(name, limits));
+            connector.limits = limits;
+            DestinationSlots destination = connector.destinations.computeIfAbsent(
+                    key.hop(), hop -> new DestinationSlots(hop, connector, health.hasTakenMail(hop)));
+            acquisition = new Acquisition(waiter, destination);
+            if (destination.open == 0) {
+                destination.progress = now;
             }
+            Optional<Slot> idle = shut || fresh || !destination.waiters.isEmpty()
+                    ? Optional.empty()
+                    : takeIdle(destination, key, after);
+            if (shut) {
+                after.add(() -> waiter.lease()
+                        .completeExceptionally(
+                                busy(key.hop(), "delivery is shutting down").asException()));
+            } else if (idle.isPresent()) {
+                destination.progress = now;
+                give(idle.get(), waiter, true, after);
+            } else if (!patient && isCrowded(destination, now)) {
+                after.add(() -> waiter.lease()
+                        .completeExceptionally(stalled(destination).asException()));
+            } else {
+                destination.waiters.add(waiter);
+                connector.waits(destination);
+                dispatch(connector, after);
+            }
+            tidy(destination);
         }
         after.forEach(Runnable::run);
-        return lease;
+        return acquisition;
     }
 
-    /** Whether it hangs and enough messages wait for it. */
+    /** Whether it hangs, which is more than to wait for a slot, and enough messages wait for it. */
     private static boolean isCrowded(DestinationSlots destination, Instant now) {
-        return destination.waiters.size() >= destination.connector.limits.perDestination()
+        return destination.open > 0
+                && destination.waiters.size() >= mostWaiting(destination)
                 && !now.isBefore(destination.progress.plus(STALLED));
+    }
+
+    /** Where a great many do not answer, the one message that tries each of them is enough. */
+    private static int mostWaiting(DestinationSlots destination) {
+        ConnectionLimits limits = destination.connector.limits;
+        return !destination.proven && destination.connector.late > limits.connections() ? 0 : limits.perDestination();
     }
 
     private static HopFailure stalled(DestinationSlots destination) {
@@ -262,6 +460,7 @@ public final class ConnectionPool {
 
     private void give(Slot slot, Waiter waiter, boolean reused, List<Runnable> after) {
         slot.state = State.LEASED;
+        slot.progress = clock.instant();
         after.add(() -> waiter.lease().complete(new Lease(slot, reused)));
     }
 
@@ -274,36 +473,45 @@ public final class ConnectionPool {
 
     private void dispatch(ConnectorSlots connector, List<Runnable> after) {
         while (true) {
-            // At most as many destinations are passed over as have connections, so this does not grow with the waiting.
-            Optional<DestinationSlots> turn =
-                    connector.waiting.stream().filter(this::mayConnect).findFirst();
+            Optional<DestinationSlots> turn = turn(connector);
             if (turn.isEmpty()) {
-                connector.waiting.stream()
-                        .filter(destination -> destination.open >= connector.limits.perDestination())
-                        .forEach(destination -> makeRoom(
-                                destination.idle.values().stream()
-                                        .flatMap(ArrayDeque::stream)
-                                        .toList(),
-                                destination.closing,
-                                after));
+                for (Slot slot : List.copyOf(connector.idle)) {
+                    DestinationSlots destination = slot.destination;
+                    boolean inTheWay = !destination.waiters.isEmpty()
+                            && destination.open >= connector.limits.perDestination()
+                            && destination.closing == 0;
+                    if (inTheWay) {
+                        removeIdle(slot);
+                        shutDown(slot, after);
+                    }
+                }
                 return;
             }
-            if (connector.open >= connector.limits.connections()) {
-                makeRoom(connector.idle, connector.closing, after);
+            if (connector.isFull()) {
+                makeRoom(connector, after);
                 return;
             }
             DestinationSlots destination = turn.get();
-            connector.waiting.remove(destination);
+            connector.noLongerWaiting(destination);
             connect(destination, destination.waiters.poll(), after);
             if (!destination.waiters.isEmpty()) {
-                connector.waiting.add(destination);
+                connector.waits(destination);
             }
         }
     }
 
-    private void makeRoom(Iterable<Slot> idle, int alreadyClosing, List<Runnable> after) {
-        Iterator<Slot> longestIdle = idle.iterator();
-        if (alreadyClosing == 0 && longestIdle.hasNext()) {
+    /** Who may have the next slot. At most as many destinations are passed over as have connections. */
+    private Optional<DestinationSlots> turn(ConnectorSlots connector) {
+        Optional<DestinationSlots> stranger = connector.hasRoomForStrangers()
+                ? connector.waitingStrangers.stream().filter(this::mayConnect).findFirst()
+                : Optional.empty();
+        return stranger.or(
+                () -> connector.waiting.stream().filter(this::mayConnect).findFirst());
+    }
+
+    private void makeRoom(ConnectorSlots connector, List<Runnable> after) {
+        Iterator<Slot> longestIdle = connector.idle.iterator();
+        if (connector.closing == 0 && longestIdle.hasNext()) {
             Slot slot = longestIdle.next();
             removeIdle(slot);
             shutDown(slot, after);
@@ -321,35 +529,56 @@ public final class ConnectionPool {
     }
 
     private void connect(DestinationSlots destination, Waiter waiter, List<Runnable> after) {
-        destination.open++;
+        Instant now = clock.instant();
+        if (destination.open == 0) {
+            destination.progress = now;
+        }
+        Opening opening = new Opening(destination, now);
+        destination.connector.openings.add(opening);
+        destination.connector.opened(destination);
         destination.connecting++;
-        destination.connector.open++;
-        after.add(() -> dialer.apply(destination.hop, waiter.key().terms()).whenComplete((connection, thrown) -> {
-            if (thrown == null) {
-                connected(destination, waiter, connection);
-            } else {
-                notConnected(destination, waiter, HopFailure.of(thrown, Optional.of(destination.hop.used())));
-            }
-        }));
+        destination.unanswered++;
+        after.add(() -> dialer.open(destination.hop, waiter.key().terms(), () -> answered(opening))
+                .whenComplete((connection, thrown) -> {
+                    if (thrown == null) {
+                        connected(opening, waiter, connection);
+                    } else {
+                        notConnected(opening, waiter, HopFailure.of(thrown, Optional.of(destination.hop.used())));
+                    }
+                }));
     }
 
-    private void connected(DestinationSlots destination, Waiter waiter, SmtpConnection connection) {
+    private void answered(Opening opening) {
+        synchronized (lock) {
+            if (!opening.answered) {
+                opening.answered = true;
+                opening.destination.unanswered--;
+            }
+        }
+    }
+
+    private void connected(Opening opening, Waiter waiter, SmtpConnection connection) {
+        DestinationSlots destination = opening.destination;
         health.succeeded(destination.hop);
+        answered(opening);
         List<Runnable> after = new ArrayList<>();
         Slot slot;
         synchronized (lock) {
             destination.connecting--;
             destination.proven = true;
             destination.progress = clock.instant();
+            destination.connector.openings.remove(opening);
+            destination.connector.prompt(opening);
             slot = new Slot(connection, waiter.key(), destination, clock.instant());
             destination.connector.all.add(slot);
+            Optional<Waiter> taker = waiter.withdrawn ? another(destination, waiter.key()) : Optional.of(waiter);
             if (shut) {
                 shutDown(slot, after);
-                after.add(() -> waiter.lease()
+                taker.ifPresent(each -> after.add(() -> each.lease()
                         .completeExceptionally(busy(destination.hop, "delivery is shutting down")
-                                .asException()));
+                                .asException())));
             } else {
-                give(slot, waiter, false, after);
+                taker.ifPresentOrElse(each -> give(slot, each, false, after), () -> shutDown(slot, after));
                 dispatch(destination.connector, after);
             }
         }
@@ -357,30 +586,47 @@ public final class ConnectionPool {
         after.forEach(Runnable::run);
     }
 
-    private void notConnected(DestinationSlots destination, Waiter waiter, HopFailure failure) {
+    /** Somebody who waits for the same connection as one who waits no longer. */
+    private static Optional<Waiter> another(DestinationSlots destination, Key key) {
+        Optional<Waiter> found = destination.waiters.stream()
+                .filter(each -> each.key().equals(key))
+                .findFirst();
+        found.ifPresent(destination.waiters::remove);
+        if (destination.waiters.isEmpty()) {
+            destination.connector.noLongerWaiting(destination);
+        }
+        return found;
+    }
+
+    private void notConnected(Opening opening, Waiter waiter, HopFailure failure) {
+        DestinationSlots destination = opening.destination;
         boolean down = failure.kind() == HopFailure.Kind.UNREACHABLE || failure.kind() == HopFailure.Kind.LOST;
+        answered(opening);
         List<Runnable> after = new ArrayList<>();
         synchronized (lock) {
             destination.connecting--;
-            destination.open--;
-            destination.connector.open--;
+            destination.connector.openings.remove(opening);
+            destination.connector.closed(opening);
             int established = destination.open - destination.connecting;
             if (established > 0 && destination.proven && !shut && (down || failure.kind() == HopFailure.Kind.REFUSED)) {
                 // it takes no more than these: wait for one of them
                 destination.cap = established;
                 destination.capUntil = clock.instant().plus(CAPPED);
-                destination.waiters.addFirst(waiter);
-                destination.connector.waiting.add(destination);
+                if (!waiter.withdrawn) {
+                    destination.waiters.addFirst(waiter);
+                    destination.connector.waits(destination);
+                }
                 serveFromIdle(destination, after);
             } else {
                 destination.proven = false;
+                destination.tested(false);
                 after.add(() -> waiter.lease().completeExceptionally(failure.asException()));
                 if (down) {
                     health.failed(destination.hop, failure);
                     destination.waiters.forEach(
                             other -> after.add(() -> other.lease().completeExceptionally(failure.asException())));
                     destination.waiters.clear();
-                    destination.connector.waiting.remove(destination);
+                    destination.connector.noLongerWaiting(destination);
                 }
             }
             dispatch(destination.connector, after);
@@ -401,7 +647,7 @@ public final class ConnectionPool {
             head = destination.waiters.peek();
         }
         if (destination.waiters.isEmpty()) {
-            destination.connector.waiting.remove(destination);
+            destination.connector.noLongerWaiting(destination);
         }
     }
 
@@ -414,10 +660,14 @@ public final class ConnectionPool {
             DestinationSlots destination = slot.destination;
             ConnectorSlots connector = destination.connector;
             destination.progress = clock.instant();
-            boolean othersWait = connector.waiting.size() > (destination.waiters.isEmpty() ? 0 : 1);
-            boolean turnOver = othersWait
-                    && connector.open >= connector.limits.connections()
-                    && slot.connection.messages() % TURN == 0;
+            connector.prompt(slot);
+            if (slot.connection.isReusable()) {
+                destination.tested(true);
+                health.tookMail(destination.hop);
+            }
+            boolean othersWait = connector.waitingDestinations() > (destination.waiters.isEmpty() ? 0 : 1);
+            boolean turnOver = (othersWait && connector.isFull() && slot.connection.messages() % TURN == 0)
+                    || connector.slotsHeld() > connector.limits.connections();
             if (shut || turnOver || !mayServe(slot)) {
                 shutDown(slot, after);
             } else {
@@ -452,8 +702,7 @@ public final class ConnectionPool {
                 case LEASED -> {}
             }
             slot.state = State.CLOSING;
-            destination.open--;
-            connector.open--;
+            connector.closed(slot);
             dispatch(connector, after);
             tidy(destination);
         }
@@ -485,7 +734,8 @@ public final class ConnectionPool {
                     }
                 }
                 Instant waitedSince = now.minus(waitLimit);
-                for (DestinationSlots destination : List.copyOf(connector.waiting)) {
+                lookForLate(connector, now);
+                for (DestinationSlots destination : connector.allWaiting()) {
                     while (!destination.waiters.isEmpty()
                             && !destination.waiters.peek().since().isAfter(waitedSince)) {
                         Waiter late = destination.waiters.poll();
@@ -500,14 +750,14 @@ public final class ConnectionPool {
                                         .asException()));
                     }
                     while (isCrowded(destination, now)
-                            && destination.waiters.size() > connector.limits.perDestination()
+                            && destination.waiters.size() > mostWaiting(destination)
                             && !destination.waiters.peekLast().patient()) {
                         Waiter last = destination.waiters.pollLast();
                         after.add(() -> last.lease()
                                 .completeExceptionally(stalled(destination).asException()));
                     }
                     if (destination.waiters.isEmpty()) {
-                        connector.waiting.remove(destination);
+                        connector.noLongerWaiting(destination);
                     }
                     tidy(destination);
                 }
@@ -517,19 +767,44 @@ public final class ConnectionPool {
         after.forEach(Runnable::run);
     }
 
+    private static void lookForLate(ConnectorSlots connector, Instant now) {
+        for (Opening opening : connector.openings) {
+            if (!now.isBefore(opening.progress.plus(LATE))) {
+                connector.late(opening);
+            }
+        }
+        for (Slot slot : connector.all) {
+            if (slot.state != State.LEASED) {
+                continue;
+            }
+            long progress = slot.connection.progress();
+            if (progress != slot.progressSeen) {
+                slot.progressSeen = progress;
+                slot.progress = now;
+                connector.prompt(slot);
+            } else if (!now.isBefore(slot.progress.plus(HUNG))) {
+                connector.late(slot);
+                if (!now.isBefore(slot.destination.progress.plus(HUNG))) {
+                    slot.destination.tested(false);
+                }
+            }
+        }
+    }
+
     /** Ends all waits, closes idle connections; those in use are closed when they are given back. */
     public void close() {
         List<Runnable> after = new ArrayList<>();
         synchronized (lock) {
             shut = true;
             for (ConnectorSlots connector : connectors.values()) {
-                for (DestinationSlots destination : connector.waiting) {
+                for (DestinationSlots destination : connector.allWaiting()) {
                     destination.waiters.forEach(waiter -> after.add(() -> waiter.lease()
                             .completeExceptionally(busy(destination.hop, "delivery is shutting down")
                                     .asException())));
                     destination.waiters.clear();
                 }
                 connector.waiting.clear();
+                connector.waitingStrangers.clear();
                 for (Slot slot : List.copyOf(connector.idle)) {
                     removeIdle(slot);
                     shutDown(slot, after);

@@ -7,6 +7,9 @@ import java.time.Instant;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
+import com.google.common.cache.Cache;
+import com.google.common.cache.CacheBuilder;
+
 import dev.mailflow.delivery.smtp.HopAddress;
 import dev.mailflow.delivery.smtp.HopFailure;
 
@@ -19,9 +22,15 @@ public final class HopHealth {
     static final int THRESHOLD = 3;
     static final Duration FIRST_WAIT = Duration.ofSeconds(2);
     static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
+    static final Duration OUTRUN = Duration.ofMinutes(10);
     private static final Duration FORGOTTEN_AFTER = Duration.ofHours(1);
+    private static final int MOST_REMEMBERED = 50_000;
 
     private final ConcurrentHashMap<HopAddress, History> records = new ConcurrentHashMap<>();
+    private final Cache<HopAddress, Instant> outrunUntil =
+            CacheBuilder.newBuilder().maximumSize(MOST_REMEMBERED).build();
+    private final Cache<HopAddress, Instant> tookMailAt =
+            CacheBuilder.newBuilder().maximumSize(MOST_REMEMBERED).build();
     private final Clock clock;
 
     public HopHealth(Clock clock) {
@@ -63,6 +72,27 @@ public final class HopHealth {
 
     void succeeded(HopAddress hop) {
         records.remove(hop);
+    }
+
+    void tookMail(HopAddress hop) {
+        tookMailAt.put(hop, clock.instant());
+    }
+
+    /** Whether it has taken mail in the last hour. */
+    boolean hasTakenMail(HopAddress hop) {
+        Instant last = tookMailAt.getIfPresent(hop);
+        return last != null && clock.instant().isBefore(last.plus(FORGOTTEN_AFTER));
+    }
+
+    /** Another address of the same host has answered sooner, although it was asked later (RFC 8305 section 7.1). */
+    public void outrun(HopAddress hop) {
+        outrunUntil.put(hop, clock.instant().plus(OUTRUN));
+    }
+
+    /** Whether other addresses of the host are to be tried before this one. */
+    public boolean isOutrun(HopAddress hop) {
+        Instant until = outrunUntil.getIfPresent(hop);
+        return until != null && clock.instant().isBefore(until);
     }
 
     void forgetOld() {

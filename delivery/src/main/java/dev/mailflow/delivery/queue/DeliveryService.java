@@ -11,9 +11,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 import javax.mail.MessagingException;
@@ -39,8 +43,11 @@ import dev.mailflow.delivery.OutboundTransport;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
 import dev.mailflow.delivery.RecipientOutcome.Failed;
+import dev.mailflow.delivery.tls.TlsFault;
+import dev.mailflow.delivery.tlsrpt.TlsSession;
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
+import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.RetrySchedule;
 import dev.mailflow.policy.connector.Route;
@@ -87,6 +94,13 @@ public final class DeliveryService {
     private static final Duration CONCLUSION_PATIENCE = Duration.ofSeconds(5);
     /** More attempts than connections, so that those who wait for a slow next hop leave room for others. */
     private static final int ATTEMPTS_PER_CONNECTION = 5;
+    /**
+     * An attempt by MX records that takes longer, most likely because its destination does not answer, no longer keeps the
+     * next mail in the queue.
+     */
+    private static final Duration LONG_ATTEMPT = Duration.ofMillis(300);
+    /** How many attempts may be under way beyond the usual number, all connectors together. */
+    private static final int MOST_LONG_ATTEMPTS = 500;
 
     private final PolicyRepository policies;
     private final MailQueueFactory<?> queues;
@@ -94,6 +108,7 @@ public final class DeliveryService {
     private final MailFlowEvents events;
     private final Clock clock;
     private final Map<String, QueueConsumer> consumers = new ConcurrentHashMap<>();
+    private final Semaphore longAttempts = new Semaphore(MOST_LONG_ATTEMPTS);
 
     private Optional<Running> running = Optional.empty();
     private int users;
@@ -220,6 +235,13 @@ public final class DeliveryService {
         new AttemptEvents("(none)", QueuedMail.reference(mail), 1).publish(outcome, state, now, events);
     }
 
+    /** Counts how TLS went, by what the other side has published and by the result, in the words of RFC 8460. */
+    public TlsSession.Observer tlsMetrics() {
+        return session -> metrics.generate("mailflow.tls." + session.policy().type() + "."
+                        + session.fault().map(TlsFault::toString).orElse("success"))
+                .increment();
+    }
+
     private synchronized Optional<Running> running() {
         return running;
     }
@@ -258,6 +280,7 @@ public final class DeliveryService {
         private final MailQueue queue;
         private final Scheduler dequeuing;
         private final AttemptsUnderWay underWay = new AttemptsUnderWay();
+        private final Set<Future<?>> attempts = ConcurrentHashMap.newKeySet();
         private volatile boolean stopping;
         private Disposable subscription;
 
@@ -299,10 +322,59 @@ public final class DeliveryService {
 
         private void close() {
             subscription.dispose();
+            attempts.forEach(attempt -> attempt.cancel(true));
             dequeuing.dispose();
         }
 
+        /** Completes when the next mail may be taken, which may be before the attempt is over. */
+        @SuppressWarnings("FutureReturnValueIgnored") // ends in the future that is returned
         private Mono<Void> handle(MailQueueItem item) {
+            CompletableFuture<Void> attempt = deliver(item).toFuture();
+            CompletableFuture<Void> next = new CompletableFuture<>();
+            attempts.add(attempt);
+            attempt.whenComplete((done, thrown) -> {
+                attempts.remove(attempt);
+                if (thrown == null) {
+                    next.complete(null);
+                } else {
+                    next.completeExceptionally(thrown);
+                }
+            });
+            if (!attempt.isDone() && usesMx()) {
+                doNotWaitTooLongFor(attempt, next);
+            }
+            return Mono.fromFuture(next);
+        }
+
+        @SuppressWarnings("FutureReturnValueIgnored") // see above
+        private void doNotWaitTooLongFor(CompletableFuture<Void> attempt, CompletableFuture<Void> next) {
+            Disposable look = Schedulers.parallel()
+                    .schedule(
+                            () -> {
+                                if (attempt.isDone()) {
+                                    return;
+                                }
+                                if (!longAttempts.tryAcquire()) {
+                                    doNotWaitTooLongFor(attempt, next);
+                                    return;
+                                }
+                                attempt.whenComplete((done, thrown) -> longAttempts.release());
+                                next.complete(null);
+                            },
+                            LONG_ATTEMPT.toMillis(),
+                            TimeUnit.MILLISECONDS);
+            attempt.whenComplete((done, thrown) -> look.dispose());
+        }
+
+        private boolean usesMx() {
+            return policies.current()
+                    .outboundConnectors()
+                    .find(connector)
+                    .filter(known -> known.nextHops() instanceof NextHops.UseMx)
+                    .isPresent();
+        }
+
+        private Mono<Void> deliver(MailQueueItem item) {
             if (stopping || !underWay.begin()) {
                 return Mono.<Void>fromRunnable(() -> putBack(item)).subscribeOn(blocking);
             }

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.smtp;
 
+import java.net.InetAddress;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
 
@@ -15,6 +16,7 @@ import dev.mailflow.delivery.tls.TlsFault;
  * @param enhancedStatus RFC 3463, {@code 4.x.x}
  * @param reason one sentence for people
  * @param fault what was wrong with TLS, for reports; only with kind {@link Kind#TLS}
+ * @param ourAddress where the connection came from, if there was one
  */
 public record HopFailure(
         Kind kind,
@@ -22,7 +24,8 @@ public record HopFailure(
         String reason,
         Optional<SmtpReply> reply,
         Optional<HopUsed> hop,
-        Optional<TlsFault> fault) {
+        Optional<TlsFault> fault,
+        Optional<InetAddress> ourAddress) {
 
     public HopFailure(
             Kind kind, String enhancedStatus, String reason, Optional<SmtpReply> reply, Optional<HopUsed> hop) {
@@ -32,12 +35,18 @@ public record HopFailure(
                 reason,
                 reply,
                 hop,
-                kind == Kind.TLS ? Optional.of(TlsFault.VALIDATION_FAILURE) : Optional.empty());
+                kind == Kind.TLS ? Optional.of(TlsFault.VALIDATION_FAILURE) : Optional.empty(),
+                Optional.empty());
     }
 
     /** The same failure, for a reason that reports know. */
     public HopFailure because(TlsFault known) {
-        return new HopFailure(kind, enhancedStatus, reason, reply, hop, Optional.of(known));
+        return new HopFailure(kind, enhancedStatus, reason, reply, hop, Optional.of(known), ourAddress);
+    }
+
+    /** The same failure, of a connection from this address. */
+    HopFailure from(Optional<InetAddress> address) {
+        return new HopFailure(kind, enhancedStatus, reason, reply, hop, fault, address);
     }
 
     /** What went wrong; where several hops failed, the reason of the later kind is the clearest to report. */

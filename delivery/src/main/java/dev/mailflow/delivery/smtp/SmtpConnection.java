@@ -2,6 +2,8 @@
 package dev.mailflow.delivery.smtp;
 
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -12,6 +14,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 
 import javax.net.ssl.SSLEngine;
@@ -70,12 +73,14 @@ public final class SmtpConnection {
     private Optional<Transaction> transaction = Optional.empty();
     private volatile EhloCapabilities capabilities = EhloCapabilities.NONE;
     private volatile HopUsed used;
+    private volatile Optional<InetAddress> ourAddress = Optional.empty();
     private volatile Optional<SSLSession> tlsSession = Optional.empty();
     private boolean tlsUnconfirmed;
     private boolean needsReset;
     private boolean quitting;
     private volatile boolean retired;
     private final AtomicInteger messages = new AtomicInteger();
+    private final AtomicLong progress = new AtomicLong();
 
     SmtpConnection(HopAddress hop, String connector, SmtpTimeouts timeouts, Executor workers) {
         this.hop = hop;
@@ -120,6 +125,11 @@ public final class SmtpConnection {
     /** How many messages were begun on it. */
     public int messages() {
         return messages.get();
+    }
+
+    /** Changes whenever the peer has said something or taken a part of a message. */
+    public long progress() {
+        return progress.get();
     }
 
     /** Whether another message may be sent on it. */
@@ -258,20 +268,25 @@ public final class SmtpConnection {
         tlsSession = Optional.of(session);
     }
 
+    /** Where it comes from; empty: it is not there. */
+    public Optional<InetAddress> ourAddress() {
+        return ourAddress;
+    }
+
     /** Empty: plaintext. */
     public Optional<SSLSession> tlsSession() {
         return tlsSession;
     }
 
     HopFailure failure(HopFailure.Kind kind, String status, String reason) {
-        return new HopFailure(kind, status, reason, Optional.empty(), Optional.of(used));
+        return new HopFailure(kind, status, reason, Optional.empty(), Optional.of(used)).from(ourAddress());
     }
 
     HopFailure failure(HopFailure.Kind kind, SmtpReply reply, String reason) {
         String status = reply.isTransient()
                 ? reply.enhancedStatus().orElse("4.0.0")
                 : reply.enhancedStatus().map(s -> "4" + s.substring(1)).orElse("4.0.0");
-        return new HopFailure(kind, status, reason, Optional.of(reply), Optional.of(used));
+        return new HopFailure(kind, status, reason, Optional.of(reply), Optional.of(used)).from(ourAddress());
     }
 
     HopFailure tlsFailure(Throwable cause) {
@@ -336,6 +351,7 @@ public final class SmtpConnection {
 
     private void onReply(SmtpReply reply, boolean more) {
         Optional<Expected> awaited = Optional.ofNullable(expected.poll());
+        progress.incrementAndGet();
         tlsUnconfirmed = false;
         if (reply.code() == 421) {
             // RFC 5321 section 3.8: the next hop is closing
@@ -362,6 +378,15 @@ public final class SmtpConnection {
     private final class Inbound extends ChannelInboundHandlerAdapter {
 
         @Override
+        public void channelActive(ChannelHandlerContext context) throws Exception {
+            // a channel that is closed has forgotten it
+            if (context.channel().localAddress() instanceof InetSocketAddress address) {
+                ourAddress = Optional.of(address.getAddress());
+            }
+            super.channelActive(context);
+        }
+
+        @Override
         public void channelRead(ChannelHandlerContext context, Object message) {
             try {
                 if (failure.isEmpty()) {
@@ -376,6 +401,7 @@ public final class SmtpConnection {
 
         @Override
         public void channelWritabilityChanged(ChannelHandlerContext context) {
+            progress.incrementAndGet();
             transaction.ifPresent(Transaction::writabilityChanged);
         }
 

@@ -78,6 +78,15 @@ public final class SmtpDialer {
 
     /** Opens a connection; completes exceptionally with a {@link HopFailure.HopFailureException} only. */
     public CompletionStage<SmtpConnection> open(HopAddress hop, SessionTerms terms) {
+        return open(hop, terms, () -> {});
+    }
+
+    /**
+     * The same.
+     *
+     * @param answered is run when the TCP connection is there, on its event loop
+     */
+    public CompletionStage<SmtpConnection> open(HopAddress hop, SessionTerms terms, Runnable answered) {
         TlsLevel level = terms.tls().level();
         if (level == TlsLevel.NONE && hop.implicitTls()) {
             String reason = "connector '" + terms.connector() + "' forbids TLS, but port " + hop.port() + " of "
@@ -86,7 +95,7 @@ public final class SmtpDialer {
                     new HopFailure(Kind.TLS, NOT_ACCEPTED, reason, Optional.empty(), Optional.of(hop.used()))
                             .asException());
         }
-        CompletableFuture<SmtpConnection> first = attempt(hop, terms, level != TlsLevel.NONE);
+        CompletableFuture<SmtpConnection> first = attempt(hop, terms, level != TlsLevel.NONE, answered);
         if (level == TlsLevel.NONE || terms.requiresTls() || hop.implicitTls()) {
             return first;
         }
@@ -96,13 +105,14 @@ public final class SmtpDialer {
                     }
                     HopFailure failure = HopFailure.of(thrown, Optional.of(hop.used()));
                     return failure.kind() == Kind.TLS
-                            ? attempt(hop, terms, false)
+                            ? attempt(hop, terms, false, answered)
                             : CompletableFuture.<SmtpConnection>failedFuture(failure.asException());
                 })
                 .thenCompose(next -> next);
     }
 
-    private CompletableFuture<SmtpConnection> attempt(HopAddress hop, SessionTerms terms, boolean useTls) {
+    private CompletableFuture<SmtpConnection> attempt(
+            HopAddress hop, SessionTerms terms, boolean useTls, Runnable answered) {
         SmtpConnection connection = new SmtpConnection(hop, terms.connector(), timeouts, workers);
         Session session = new Session(connection, terms, useTls);
         Bootstrap bootstrap = new Bootstrap()
@@ -125,7 +135,9 @@ public final class SmtpDialer {
                 .map(source -> bootstrap.connect(target, new InetSocketAddress(source, 0)))
                 .orElseGet(() -> bootstrap.connect(target));
         connect.addListener(done -> {
-            if (!done.isSuccess()) {
+            if (done.isSuccess()) {
+                answered.run();
+            } else {
                 session.unreachable(done.cause());
             }
         });

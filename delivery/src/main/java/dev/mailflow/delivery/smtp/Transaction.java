@@ -558,6 +558,14 @@ final class Transaction {
                             failure.hop())),
                     true);
         } else {
+            if (failure.kind() == HopFailure.Kind.PROTOCOL && mailRefusal.isEmpty()) {
+                // Replies that do not fit the commands may belong to others: a refusal among them may be that of
+                // another
+                // recipient, and a mail must not be given up by a slip.
+                settled.values()
+                        .removeIf(outcome -> outcome instanceof RecipientOutcome.Failed refused
+                                && refused.reply().isPresent());
+            }
             // a peer that says no to MAIL and closes has said why
             finish(
                     Optional.of(mailRefusal

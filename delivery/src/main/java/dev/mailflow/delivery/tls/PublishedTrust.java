@@ -17,6 +17,11 @@ public sealed interface PublishedTrust {
         return true;
     }
 
+    /** Whether a peer that lives up to it is the one its owner means. */
+    default boolean authenticates() {
+        return enforced();
+    }
+
     /** The name for SNI. */
     String serverName();
 
@@ -32,6 +37,11 @@ public sealed interface PublishedTrust {
         public Dane {
             usable = Set.copyOf(usable);
             names = List.copyOf(names);
+        }
+
+        @Override
+        public boolean authenticates() {
+            return !usable.isEmpty();
         }
 
         @Override

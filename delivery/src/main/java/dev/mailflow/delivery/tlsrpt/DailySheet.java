@@ -78,6 +78,7 @@ final class DailySheet {
         private String result = "";
         private String mxHost = "";
         private String address = "";
+        private String ourAddress = "";
         private String detail = "";
         private long count;
 
@@ -93,6 +94,11 @@ final class DailySheet {
         /** Empty: not known. */
         String address() {
             return address;
+        }
+
+        /** Empty: not known. */
+        String ourAddress() {
+            return ourAddress;
         }
 
         /** Of the first one; empty: none. */
@@ -115,14 +121,19 @@ final class DailySheet {
         boolean full = sheet.failures.size() >= MOST_FAILURES;
         String host = full ? "" : session.mxHost().orElse("");
         String address = full ? "" : session.address().orElse("");
+        String ourAddress = full ? "" : session.ourAddress().orElse("");
         Optional<FailureCount> known = sheet.failures.stream()
-                .filter(each -> each.result.equals(result) && each.mxHost.equals(host) && each.address.equals(address))
+                .filter(each -> each.result.equals(result)
+                        && each.mxHost.equals(host)
+                        && each.address.equals(address)
+                        && each.ourAddress.equals(ourAddress))
                 .findFirst();
         FailureCount failure = known.orElseGet(() -> {
             FailureCount fresh = new FailureCount();
             fresh.result = result;
             fresh.mxHost = host;
             fresh.address = address;
+            fresh.ourAddress = ourAddress;
             fresh.detail = full ? "" : session.detail().orElse("");
             sheet.failures.add(fresh);
             return fresh;

@@ -62,6 +62,7 @@ record TlsReport(String domain, LocalDate day, String id, byte[] json) {
                 ArrayNode details = entry.putArray("failure-details");
                 each.failures().forEach(failure -> {
                     ObjectNode detail = details.addObject().put("result-type", failure.result());
+                    put(detail, "sending-mta-ip", failure.ourAddress());
                     put(detail, "receiving-mx-hostname", failure.mxHost());
                     put(detail, "receiving-ip", failure.address());
                     detail.put("failed-session-count", failure.count());

@@ -13,6 +13,7 @@ import dev.mailflow.delivery.tls.TlsFault;
  * @param policy what it had published
  * @param mxHost empty: it never came to a host
  * @param address of the host, if it was reached
+ * @param ourAddress where the connection came from, if there was one
  * @param fault empty: all was well
  * @param detail for people
  */
@@ -21,6 +22,7 @@ public record TlsSession(
         Policy policy,
         Optional<String> mxHost,
         Optional<String> address,
+        Optional<String> ourAddress,
         Optional<TlsFault> fault,
         Optional<String> detail) {
 
@@ -43,9 +45,6 @@ public record TlsSession(
     /** Whoever collects them. */
     @FunctionalInterface
     public interface Observer {
-        /** Nobody wants to know. */
-        Observer NOBODY = session -> {};
-
         /** Does not block. */
         void observe(TlsSession session);
     }

@@ -1,27 +1,36 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.transport;
 
+import java.net.InetAddress;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.stream.Stream;
 
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.dane.DaneAnswer;
 import dev.mailflow.delivery.dane.DaneLookup;
 import dev.mailflow.delivery.dane.TlsaRecord;
+import dev.mailflow.delivery.https.HttpsClient;
 import dev.mailflow.delivery.mtasts.StsAnswer;
 import dev.mailflow.delivery.mtasts.StsPolicies;
 import dev.mailflow.delivery.mtasts.StsPolicy;
+import dev.mailflow.delivery.nexthop.DnsLookup;
+import dev.mailflow.delivery.nexthop.NextHopResolver;
 import dev.mailflow.delivery.nexthop.Target;
 import dev.mailflow.delivery.smtp.HopAddress;
 import dev.mailflow.delivery.smtp.HopFailure;
 import dev.mailflow.delivery.smtp.HopFailure.Kind;
 import dev.mailflow.delivery.smtp.SmtpConnection;
+import dev.mailflow.delivery.state.StateFile;
 import dev.mailflow.delivery.tls.PublishedTrust;
 import dev.mailflow.delivery.tls.TlsClients;
 import dev.mailflow.delivery.tls.TlsFault;
@@ -30,6 +39,7 @@ import dev.mailflow.delivery.tlsrpt.TlsSession;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
+import io.netty.channel.EventLoopGroup;
 
 /**
  * Decides what is held against a next hop besides the connector's level: its TLSA records, else the MTA-STS policy of the
@@ -39,28 +49,76 @@ import dev.mailflow.policy.connector.TlsRequirement;
  * <p>What an administrator sees when it says no: {@code event=deferred} with status 4.7.5 and the record, policy or
  * missing signature in the reason.
  */
-final class DestinationTrust {
+public final class DestinationTrust {
     private static final Logger LOGGER = LoggerFactory.getLogger(DestinationTrust.class);
     private static final String NOT_ACCEPTED = "4.7.5";
+    // RFC 8461 section 3.3 suggests a minute; mail is waiting
+    private static final Duration HTTPS_LIMIT = Duration.ofSeconds(30);
 
     private final DaneLookup dane;
     private final StsPolicies policies;
     private final TlsClients tls;
     private final Executor tlsTasks;
     private final Optional<TlsReports> reports;
+    private final List<TlsSession.Observer> observers;
 
     /** @param tlsTasks judges certificates for reports, which may block */
-    DestinationTrust(
-            DaneLookup dane, StsPolicies policies, TlsClients tls, Executor tlsTasks, Optional<TlsReports> reports) {
+    private DestinationTrust(
+            DaneLookup dane,
+            StsPolicies policies,
+            TlsClients tls,
+            Executor tlsTasks,
+            Optional<TlsReports> reports,
+            Optional<TlsSession.Observer> observer) {
         this.dane = dane;
         this.policies = policies;
         this.tls = tls;
         this.tlsTasks = tlsTasks;
         this.reports = reports;
+        this.observers = Stream.concat(reports.stream(), observer.stream()).toList();
+    }
+
+    /**
+     * As delivery is configured.
+     *
+     * @param tlsTasks judges certificates, which may block
+     * @param blocking reads and writes what is remembered, and mails reports
+     */
+    public static DestinationTrust of(
+            DeliveryConfig config,
+            DnsLookup dns,
+            NextHopResolver resolver,
+            TlsClients tls,
+            EventLoopGroup eventLoops,
+            Executor tlsTasks,
+            Executor blocking) {
+        TlsRequirement web = new TlsRequirement(
+                TlsLevel.DOMAIN, Optional.empty(), config.webAuthorities(), Set.of(), Optional.empty());
+        HttpsClient https = new HttpsClient(eventLoops, resolver, tls, tlsTasks, web, config.httpsPort(), HTTPS_LIMIT);
+        StsPolicies policies = new StsPolicies(
+                dns,
+                https,
+                new StateFile<>(
+                        config.stateDirectory().map(directory -> directory.resolve("mta-sts.json")),
+                        new StsPolicies.Memory(),
+                        blocking),
+                config.clock());
+        Optional<TlsReports> reports = config.reports()
+                .map(settings -> new TlsReports(
+                        dns,
+                        https,
+                        settings,
+                        new StateFile<>(
+                                config.stateDirectory().map(directory -> directory.resolve("tls-reports.json")),
+                                new TlsReports.Memory(),
+                                blocking),
+                        blocking,
+                        config.clock()));
+        return new DestinationTrust(new DaneLookup(dns), policies, tls, tlsTasks, reports, config.tlsObserver());
     }
 
     /** Whether and how a next hop may be used. */
-    sealed interface Verdict {}
+    public sealed interface Verdict {}
 
     /**
      * It may.
@@ -68,14 +126,15 @@ final class DestinationTrust {
      * @param published what is held against it
      * @param policy for reports
      */
-    record Go(Optional<PublishedTrust> published, TlsSession.Policy policy) implements Verdict {
+    public record Go(Optional<PublishedTrust> published, TlsSession.Policy policy) implements Verdict {
         static final Go FREELY = new Go(Optional.empty(), TlsSession.Policy.NONE);
     }
 
     /** It may not, now. */
-    record Leave(HopFailure failure) implements Verdict {}
+    public record Leave(HopFailure failure) implements Verdict {}
 
-    CompletionStage<Verdict> of(OutboundConnector connector, TlsRequirement requirement, Target target) {
+    /** What is held against a next hop of a connector. */
+    public CompletionStage<Verdict> of(OutboundConnector connector, TlsRequirement requirement, Target target) {
         if (requirement.level() == TlsLevel.NONE || !(requirement.dane() || heedsSts(requirement, target))) {
             return CompletableFuture.completedFuture(Go.FREELY);
         }
@@ -138,6 +197,7 @@ final class DestinationTrust {
                         target,
                         TlsSession.Policy.NONE,
                         Optional.empty(),
+                        Optional.empty(),
                         Optional.of(fault.kind()),
                         Optional.of(fault.reason())));
         Optional<StsPolicy> known = answer.policy().filter(each -> each.mode() != StsPolicy.Mode.NONE);
@@ -155,7 +215,13 @@ final class DestinationTrust {
         if (enforced) {
             return leave(target, reported, TlsFault.VALIDATION_FAILURE, reason);
         }
-        observe(target, reported, Optional.empty(), Optional.of(TlsFault.VALIDATION_FAILURE), Optional.of(reason));
+        observe(
+                target,
+                reported,
+                Optional.empty(),
+                Optional.empty(),
+                Optional.of(TlsFault.VALIDATION_FAILURE),
+                Optional.of(reason));
         return CompletableFuture.completedFuture(Go.FREELY);
     }
 
@@ -171,14 +237,14 @@ final class DestinationTrust {
     }
 
     private CompletionStage<Verdict> leave(Target target, TlsSession.Policy policy, TlsFault fault, String reason) {
-        observe(target, policy, Optional.empty(), Optional.of(fault), Optional.of(reason));
+        observe(target, policy, Optional.empty(), Optional.empty(), Optional.of(fault), Optional.of(reason));
         return CompletableFuture.completedFuture(new Leave(
                 new HopFailure(Kind.TLS, NOT_ACCEPTED, reason, Optional.empty(), Optional.empty()).because(fault)));
     }
 
     /** A fresh connection is there. */
     void connected(TlsRequirement requirement, Target target, Go held, HopAddress hop, SmtpConnection connection) {
-        if (reports.isEmpty() || !isReported(requirement)) {
+        if (observers.isEmpty() || !isReported(requirement)) {
             return;
         }
         if (connection.tlsSession().isEmpty()) {
@@ -187,6 +253,7 @@ final class DestinationTrust {
                     target,
                     held.policy(),
                     Optional.of(hop),
+                    connection.ourAddress(),
                     Optional.of(offered ? TlsFault.VALIDATION_FAILURE : TlsFault.STARTTLS_NOT_SUPPORTED),
                     Optional.of(offered ? "the TLS handshake failed" : "STARTTLS is not offered"));
             return;
@@ -201,6 +268,7 @@ final class DestinationTrust {
                             target,
                             held.policy(),
                             Optional.of(hop),
+                            connection.ourAddress(),
                             refused.map(each -> each.fault()),
                             refused.map(Exception::getMessage));
                 });
@@ -209,7 +277,7 @@ final class DestinationTrust {
             }
             return;
         }
-        observe(target, held.policy(), Optional.of(hop), Optional.empty(), Optional.empty());
+        observe(target, held.policy(), Optional.of(hop), connection.ourAddress(), Optional.empty(), Optional.empty());
     }
 
     /** Who does not heed what destinations publish does not report on it either; nor do reports themselves. */
@@ -220,7 +288,13 @@ final class DestinationTrust {
     /** There is no connection. */
     void notConnected(TlsRequirement requirement, Target target, Go held, HopAddress hop, HopFailure failure) {
         if (isReported(requirement) && failure.fault().isPresent()) {
-            observe(target, held.policy(), Optional.of(hop), failure.fault(), Optional.of(failure.reason()));
+            observe(
+                    target,
+                    held.policy(),
+                    Optional.of(hop),
+                    failure.ourAddress(),
+                    failure.fault(),
+                    Optional.of(failure.reason()));
         }
     }
 
@@ -228,16 +302,19 @@ final class DestinationTrust {
             Target target,
             TlsSession.Policy policy,
             Optional<HopAddress> hop,
+            Optional<InetAddress> ourAddress,
             Optional<TlsFault> fault,
             Optional<String> detail) {
         if (!target.mailDomains().isEmpty()) {
-            reports.ifPresent(all -> all.observe(new TlsSession(
+            TlsSession session = new TlsSession(
                     target.mailDomains().get(0),
                     policy,
                     Optional.of(target.host()),
                     hop.map(each -> each.address().getHostAddress()),
+                    ourAddress.map(InetAddress::getHostAddress),
                     fault,
-                    detail)));
+                    detail);
+            observers.forEach(each -> each.observe(session));
         }
     }
 

@@ -2,6 +2,7 @@
 package dev.mailflow.delivery.transport;
 
 import java.net.InetAddress;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -10,15 +11,23 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 import org.apache.james.core.MailAddress;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import com.google.common.util.concurrent.MoreExecutors;
+
 import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.OutboundRecipient;
 import dev.mailflow.delivery.RecipientOutcome;
+import dev.mailflow.delivery.nexthop.HostAddresses;
 import dev.mailflow.delivery.nexthop.NextHopResolver;
 import dev.mailflow.delivery.nexthop.NextHopResolver.Family;
 import dev.mailflow.delivery.nexthop.Resolution;
@@ -31,6 +40,8 @@ import dev.mailflow.delivery.smtp.PreparedContent;
 import dev.mailflow.delivery.smtp.SessionTerms;
 import dev.mailflow.delivery.smtp.TransactionResult;
 import dev.mailflow.delivery.tls.PeerIdentity;
+import dev.mailflow.delivery.tls.PublishedTrust;
+import dev.mailflow.delivery.tls.TlsFault;
 import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.TlsLevel;
@@ -39,6 +50,10 @@ import dev.mailflow.policy.connector.TlsRequirement;
 /**
  * Takes one message for one destination from next hop to next hop until each recipient has an outcome. What a next hop
  * has decided stands; recipients it said nothing about go on to the next one, unless it may already have the message.
+ *
+ * <p>An address that takes no TCP connection within a short time is not waited for: the next one of the host, of the other
+ * family if there is one, is tried beside it, and whoever is ready first gets the mail (RFC 8305, as far as it suits a
+ * relay). The others never see more than a connection that is closed; while the race is on no mail transaction is.
  *
  * <p>Steps follow each other, never overlap; each may run on another thread.
  */
@@ -58,14 +73,30 @@ final class HopByHop {
     private final Map<MailAddress, RecipientOutcome> outcomes;
     private final CompletableFuture<Void> done = new CompletableFuture<>();
 
+    private final ScheduledExecutorService timer;
+    private final Duration patience;
+    private final Executor serially = MoreExecutors.newSequentialExecutor(MoreExecutors.directExecutor());
+
     private final Deque<Target> targets = new ArrayDeque<>();
-    private final Deque<InetAddress> addresses = new ArrayDeque<>();
+    /** Attempts at connections to the present target. */
+    private final List<Attempt> running = new ArrayList<>();
+
+    private HostAddresses addresses = HostAddresses.NONE;
+    private boolean ipv6Asked;
+    private boolean ipv6Awaited;
+    /** No connection is there yet to send on. */
+    private boolean seeking;
+
     private DestinationTrust.Go held = DestinationTrust.Go.FREELY;
     private int tried;
     private Optional<HopFailure> clearest = Optional.empty();
     private boolean anotherTimeMayDo;
     private Optional<RecipientOutcome> notResolved = Optional.empty();
 
+    /** One address that is being connected to. */
+    private record Attempt(Target target, HopAddress hop, ConnectionPool.Acquisition acquisition) {}
+
+    /** @param patience how long an address has for taking a TCP connection before another one is tried beside it */
     HopByHop(
             OutboundConnector connector,
             TlsRequirement tls,
@@ -76,6 +107,8 @@ final class HopByHop {
             DestinationTrust trust,
             HopHealth health,
             ConnectionPool pool,
+            ScheduledExecutorService timer,
+            Duration patience,
             Map<MailAddress, RecipientOutcome> outcomes) {
         this.connector = connector;
         this.tls = tls;
@@ -86,17 +119,21 @@ final class HopByHop {
         this.trust = trust;
         this.health = health;
         this.pool = pool;
+        this.timer = timer;
+        this.patience = patience;
         this.outcomes = outcomes;
     }
 
     /** Completes when every recipient has its outcome. */
     CompletionStage<Void> run(Resolution<Target> where) {
-        if (where instanceof Resolution.Nowhere<Target> nowhere) {
-            settleRemaining(nowhere.outcome());
-        } else {
-            targets.addAll(where.choices());
-            nextTarget();
-        }
+        step(() -> {
+            if (where instanceof Resolution.Nowhere<Target> nowhere) {
+                settleRemaining(nowhere.outcome());
+            } else {
+                targets.addAll(where.choices());
+                nextTarget();
+            }
+        });
         return done;
     }
 
@@ -115,7 +152,7 @@ final class HopByHop {
         guarded(trust.of(connector, tls, target), verdict -> {
             if (verdict instanceof DestinationTrust.Go go) {
                 held = go;
-                lookUp(target, Family.IPV4);
+                enter(target);
             } else {
                 consider(((DestinationTrust.Leave) verdict).failure());
                 nextTarget();
@@ -123,63 +160,162 @@ final class HopByHop {
         });
     }
 
-    private void lookUp(Target target, Family family) {
-        guarded(resolver.addresses(target.host(), family), resolution -> {
-            if (resolution instanceof Resolution.Nowhere<InetAddress> nowhere
-                    && (family == Family.IPV4 || notResolved.isEmpty())) {
-                notResolved = Optional.of(nowhere.outcome());
+    private void enter(Target target) {
+        ipv6Asked = false;
+        seeking = true;
+        guarded(resolver.addresses(target.host(), Family.IPV4), resolution -> {
+            note(resolution, Family.IPV4);
+            addresses = HostAddresses.of(resolution.choices(), address -> health.isOutrun(hop(target, address)));
+            if (addresses.hasPreferred()) {
+                advance(target);
+            } else {
+                askForIpv6(target);
             }
-            addresses.addAll(resolution.choices());
-            nextAddress(target, family);
         });
     }
 
-    private void nextAddress(Target target, Family family) {
-        while (!addresses.isEmpty() && tried < MOST_ADDRESSES) {
-            HopAddress hop = new HopAddress(target.host(), addresses.poll(), target.port());
+    @SuppressWarnings("FutureReturnValueIgnored") // what it does once it is too late is nothing
+    private void askForIpv6(Target target) {
+        ipv6Asked = true;
+        ipv6Awaited = true;
+        guarded(resolver.addresses(target.host(), Family.IPV6), resolution -> {
+            ipv6Awaited = false;
+            note(resolution, Family.IPV6);
+            addresses = addresses.with(resolution.choices(), address -> health.isOutrun(hop(target, address)));
+            if (seeking) {
+                advance(target);
+            }
+        });
+        // a name server that does not answer for AAAA records keeps nobody from the other addresses
+        later(() -> {
+            if (seeking && ipv6Awaited) {
+                advance(target);
+            }
+        });
+    }
+
+    private void note(Resolution<InetAddress> resolution, Family family) {
+        if (resolution instanceof Resolution.Nowhere<InetAddress> nowhere
+                && (family == Family.IPV4 || notResolved.isEmpty())) {
+            notResolved = Optional.of(nowhere.outcome());
+        }
+    }
+
+    private static HopAddress hop(Target target, InetAddress address) {
+        return new HopAddress(target.host(), address, target.port());
+    }
+
+    /** Tries the next address of the target, or what comes after it if there is none and nothing is under way. */
+    private void advance(Target target) {
+        while (tried < MOST_ADDRESSES) {
+            Optional<InetAddress> next = addresses.next();
+            if (next.isEmpty()) {
+                break;
+            }
+            HopAddress hop = hop(target, next.get());
             Optional<HopFailure> unhealthy = health.leaveAlone(hop);
             if (unhealthy.isEmpty()) {
                 tried++;
-                attempt(target, family, hop, false);
+                attempt(target, hop, false);
                 return;
             }
             consider(unhealthy.get());
         }
-        addresses.clear();
-        if (family == Family.IPV4) {
-            lookUp(target, Family.IPV6);
-        } else {
+        if (!ipv6Asked && tried < MOST_ADDRESSES) {
+            askForIpv6(target);
+        } else if (running.isEmpty() && !ipv6Awaited) {
             nextTarget();
         }
     }
 
-    private void attempt(Target target, Family family, HopAddress hop, boolean fresh) {
-        // only where it matters: a connection to a host may otherwise serve all domains the host is MX of
-        Optional<PeerIdentity> identity = tls.level() == TlsLevel.DOMAIN
-                ? tls.name().<PeerIdentity>map(PeerIdentity.OneOf::named).or(target::identity)
-                : Optional.empty();
-        SessionTerms terms = new SessionTerms(
-                connector.name(), tls, identity, held.published(), connector.credentialsFor(message.sender()));
-        boolean alone = connector.nextHops() instanceof NextHops.SmartHosts;
-        pool.acquire(new ConnectionPool.Key(hop, terms), connector.limits(), fresh, alone)
-                .whenComplete((lease, thrown) -> {
-                    if (thrown == null) {
-                        if (!lease.reused()) {
-                            trust.connected(tls, target, held, hop, lease.connection());
-                        }
-                        guarded(
-                                lease.connection().send(message, remaining, content),
-                                result -> onResult(target, family, hop, lease, result));
-                    } else {
-                        HopFailure failure = HopFailure.of(thrown, Optional.of(hop.used()));
-                        trust.notConnected(tls, target, held, hop, failure);
-                        onFailure(target, family, failure);
-                    }
-                });
+    /** What is demanded of the present target. */
+    private TlsRequirement demanded() {
+        boolean byPublished =
+                held.published().filter(PublishedTrust::authenticates).isPresent();
+        return message.requiresTlsOfNextHop() && !byPublished ? tls.atLeastDomain() : tls;
     }
 
-    private void onResult(
-            Target target, Family family, HopAddress hop, ConnectionPool.Lease lease, TransactionResult result) {
+    private void attempt(Target target, HopAddress hop, boolean fresh) {
+        TlsRequirement demanded = demanded();
+        // only where it matters: a connection to a host may otherwise serve all domains the host is MX of
+        Optional<PeerIdentity> identity = demanded.level() == TlsLevel.DOMAIN
+                ? demanded.name().<PeerIdentity>map(PeerIdentity.OneOf::named).or(target::identity)
+                : Optional.empty();
+        SessionTerms terms = new SessionTerms(
+                connector.name(), demanded, identity, held.published(), connector.credentialsFor(message.sender()));
+        boolean alone = connector.nextHops() instanceof NextHops.SmartHosts;
+        Attempt attempt = new Attempt(
+                target, hop, pool.acquire(new ConnectionPool.Key(hop, terms), connector.limits(), fresh, alone));
+        running.add(attempt);
+        attempt.acquisition()
+                .lease()
+                .whenComplete((lease, thrown) -> step(() -> {
+                    if (thrown == null) {
+                        onLease(attempt, lease);
+                    } else {
+                        onNoLease(attempt, HopFailure.of(thrown, Optional.of(hop.used())));
+                    }
+                }));
+        lookAgainAt(attempt);
+    }
+
+    /** Looks after a while whether the address has answered. */
+    private void lookAgainAt(Attempt attempt) {
+        if (attempt.acquisition().lease().toCompletableFuture().isDone()) {
+            return;
+        }
+        Future<?> look = later(() -> {
+            if (!running.contains(attempt)) {
+                return;
+            }
+            if (!attempt.acquisition().isUnanswered()) {
+                lookAgainAt(attempt);
+            } else if (ipv6Asked) {
+                advance(attempt.target());
+            } else {
+                askForIpv6(attempt.target());
+            }
+        });
+        attempt.acquisition().lease().whenComplete((lease, thrown) -> look.cancel(false));
+    }
+
+    private Future<?> later(Runnable action) {
+        try {
+            return timer.schedule(() -> step(action), patience.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (RejectedExecutionException e) {
+            LOGGER.debug("message={} delivery is ending", message.id(), e);
+            return CompletableFuture.completedFuture(null);
+        }
+    }
+
+    private void onLease(Attempt attempt, ConnectionPool.Lease lease) {
+        if (!running.remove(attempt)) {
+            // another address was ready before
+            lease.release();
+            return;
+        }
+        running.forEach(other -> {
+            if (other.acquisition().isUnanswered()) {
+                health.outrun(other.hop());
+            }
+            other.acquisition().withdraw();
+        });
+        running.clear();
+        seeking = false;
+        if (!lease.reused()) {
+            trust.connected(tls, attempt.target(), held, attempt.hop(), lease.connection());
+        }
+        guarded(lease.connection().send(message, remaining, content), result -> onResult(attempt, lease, result));
+    }
+
+    private void onNoLease(Attempt attempt, HopFailure failure) {
+        if (running.remove(attempt)) {
+            trust.notConnected(tls, attempt.target(), held, attempt.hop(), failure);
+            onFailure(attempt.target(), failure);
+        }
+    }
+
+    private void onResult(Attempt attempt, ConnectionPool.Lease lease, TransactionResult result) {
         lease.release();
         outcomes.putAll(result.settled());
         remaining.removeIf(recipient -> result.settled().containsKey(recipient.address()));
@@ -197,18 +333,23 @@ final class HopByHop {
                         || failure.reply().filter(reply -> reply.code() == 421).isPresent())
                 && (failure.kind() == HopFailure.Kind.LOST || failure.kind() == HopFailure.Kind.REFUSED);
         if (stale) {
-            LOGGER.debug("message={} nextHop={} reused connection was stale: {}", message.id(), hop, failure.reason());
-            attempt(target, family, hop, true);
+            LOGGER.debug(
+                    "message={} nextHop={} reused connection was stale: {}",
+                    message.id(),
+                    attempt.hop(),
+                    failure.reason());
+            attempt(attempt.target(), attempt.hop(), true);
         } else {
-            onFailure(target, family, failure);
+            onFailure(attempt.target(), failure);
         }
     }
 
-    private void onFailure(Target target, Family family, HopFailure failure) {
+    private void onFailure(Target target, HopFailure failure) {
         LOGGER.debug("message={} connector={} {}", message.id(), connector.name(), failure.reason());
         if (failure.mayTryNextHop()) {
             consider(failure);
-            nextAddress(target, family);
+            seeking = true;
+            advance(target);
         } else {
             settleRemaining(failure.asOutcome());
         }
@@ -221,10 +362,18 @@ final class HopByHop {
                 : failure.asOutcome();
     }
 
+    /** Whether the connector demands of every mail what the message demands. */
+    private boolean isKeptByConnector() {
+        return connector.tls().level().compareTo(TlsLevel.DOMAIN) >= 0;
+    }
+
     /** Where the connector itself demands TLS, its promise is kept as ever: the mail waits. */
     private boolean isForWantOfRequireTls(HopFailure failure) {
         return failure.kind() == HopFailure.Kind.REQUIRETLS
-                || (failure.kind() == HopFailure.Kind.TLS && !tls.equals(connector.tls()));
+                || (failure.kind() == HopFailure.Kind.TLS
+                        && !isKeptByConnector()
+                        // what cannot be told now may be told later
+                        && !failure.fault().equals(Optional.of(TlsFault.DNSSEC_INVALID)));
     }
 
     private void consider(HopFailure failure) {
@@ -241,18 +390,27 @@ final class HopByHop {
     }
 
     private <T> void guarded(CompletionStage<T> stage, Consumer<T> next) {
-        stage.whenComplete((value, thrown) -> {
+        stage.whenComplete((value, thrown) -> step(() -> {
             if (thrown == null) {
-                try {
-                    next.accept(value);
-                } catch (RuntimeException e) {
-                    LOGGER.error("message={} connector={} internal error", message.id(), connector.name(), e);
-                    done.completeExceptionally(e);
-                }
+                next.accept(value);
             } else {
-                LOGGER.error("message={} connector={} internal error", message.id(), connector.name(), thrown);
-                done.completeExceptionally(thrown);
+                broken(thrown);
+            }
+        }));
+    }
+
+    private void step(Runnable action) {
+        serially.execute(() -> {
+            try {
+                action.run();
+            } catch (RuntimeException e) {
+                broken(e);
             }
         });
+    }
+
+    private void broken(Throwable thrown) {
+        LOGGER.error("message={} connector={} internal error", message.id(), connector.name(), thrown);
+        done.completeExceptionally(thrown);
     }
 }

@@ -1,10 +1,7 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.transport;
 
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.net.InetSocketAddress;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -12,7 +9,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
@@ -27,25 +23,17 @@ import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.xbill.DNS.Lookup;
-import org.xbill.DNS.Resolver;
-import org.xbill.DNS.dnssec.ValidatingResolver;
 
 import com.google.common.util.concurrent.MoreExecutors;
 import com.google.common.util.concurrent.ThreadFactoryBuilder;
 
 import dev.mailflow.delivery.DeliveryConfig;
-import dev.mailflow.delivery.DeliveryConfig.Dnssec;
 import dev.mailflow.delivery.DeliveryReport;
 import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.OutboundRecipient;
 import dev.mailflow.delivery.OutboundTransport;
 import dev.mailflow.delivery.RecipientOutcome;
-import dev.mailflow.delivery.dane.DaneLookup;
-import dev.mailflow.delivery.https.HttpsClient;
-import dev.mailflow.delivery.mtasts.StsPolicies;
 import dev.mailflow.delivery.nexthop.DnsLookup;
-import dev.mailflow.delivery.nexthop.NameServers;
 import dev.mailflow.delivery.nexthop.NextHopResolver;
 import dev.mailflow.delivery.nexthop.Resolution;
 import dev.mailflow.delivery.nexthop.Target;
@@ -54,9 +42,7 @@ import dev.mailflow.delivery.pool.HopHealth;
 import dev.mailflow.delivery.smtp.HopFailure;
 import dev.mailflow.delivery.smtp.PreparedContent;
 import dev.mailflow.delivery.smtp.SmtpDialer;
-import dev.mailflow.delivery.state.StateFile;
 import dev.mailflow.delivery.tls.TlsClients;
-import dev.mailflow.delivery.tlsrpt.TlsReports;
 import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.TlsLevel;
@@ -78,9 +64,6 @@ public final class PooledSmtpTransport implements OutboundTransport {
     private static final int BLOCKING_THREADS = 8;
     private static final Duration SWEEP = Duration.ofMillis(250);
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(5);
-    private static final Duration NAME_SERVER_PATIENCE = Duration.ofSeconds(5);
-    // RFC 8461 section 3.3 suggests a minute; mail is waiting
-    private static final Duration HTTPS_LIMIT = Duration.ofSeconds(30);
     private static final Duration TICK = Duration.ofMinutes(1);
 
     private final NioEventLoopGroup eventLoops;
@@ -91,6 +74,7 @@ public final class PooledSmtpTransport implements OutboundTransport {
     private final DestinationTrust trust;
     private final HopHealth health;
     private final ConnectionPool pool;
+    private final Duration addressPatience;
 
     @SuppressWarnings("FutureReturnValueIgnored") // the sweep runs as long as the event loops do
     public PooledSmtpTransport(DeliveryConfig config) {
@@ -112,10 +96,11 @@ public final class PooledSmtpTransport implements OutboundTransport {
                 config.timeouts(),
                 config.heloName(),
                 config.sourceAddress());
-        DnsLookup dns = lookup(config);
+        DnsLookup dns = DnsLookup.of(config, eventLoops, contentThreads);
         this.resolver = new NextHopResolver(config, dns, new Random());
-        this.trust = trust(config, dns, tls);
+        this.trust = DestinationTrust.of(config, dns, resolver, tls, eventLoops, tlsThreads, contentThreads);
         this.health = new HopHealth(config.clock());
+        this.addressPatience = config.addressPatience();
         this.pool = new ConnectionPool(
                 dialer::open, health, config.timeouts().freeConnection(), config.connectionAge(), config.clock());
         eventLoops
@@ -128,59 +113,6 @@ public final class PooledSmtpTransport implements OutboundTransport {
         eventLoops
                 .next()
                 .scheduleWithFixedDelay(pool::sweep, SWEEP.toMillis(), SWEEP.toMillis(), TimeUnit.MILLISECONDS);
-    }
-
-    /** Asks the servers that dnsjava would ask, or the one whose word on DNSSEC counts. */
-    private DnsLookup lookup(DeliveryConfig config) {
-        if (config.dnssec() instanceof Dnssec.TrustedResolver trusted) {
-            return new DnsLookup(nameServers(List.of(trusted.resolver())), true, config.clock());
-        }
-        Resolver usual = config.resolver().orElseGet(Lookup::getDefaultResolver);
-        List<InetSocketAddress> servers = NameServers.of(usual);
-        Resolver resolver = servers.isEmpty() ? usual : nameServers(servers);
-        if (config.dnssec() instanceof Dnssec.Validated validated) {
-            ValidatingResolver validating = new ValidatingResolver(resolver, config.clock());
-            try {
-                validating.loadTrustAnchors(
-                        new ByteArrayInputStream(validated.rootAnchors().getBytes(StandardCharsets.US_ASCII)));
-            } catch (IOException e) {
-                throw new IllegalArgumentException(
-                        "rootAnchors: " + e.getMessage() + ", expected DS or DNSKEY records", e);
-            }
-            return new DnsLookup(validating, true, config.clock());
-        }
-        return new DnsLookup(resolver, false, config.clock());
-    }
-
-    private NameServers nameServers(List<InetSocketAddress> servers) {
-        return new NameServers(eventLoops, servers, NAME_SERVER_PATIENCE, contentThreads);
-    }
-
-    private DestinationTrust trust(DeliveryConfig config, DnsLookup dns, TlsClients tls) {
-        TlsRequirement web = new TlsRequirement(
-                TlsLevel.DOMAIN, Optional.empty(), config.webAuthorities(), Set.of(), Optional.empty());
-        HttpsClient https =
-                new HttpsClient(eventLoops, resolver, tls, tlsThreads, web, config.httpsPort(), HTTPS_LIMIT);
-        StsPolicies policies = new StsPolicies(
-                dns,
-                https,
-                new StateFile<>(
-                        config.stateDirectory().map(directory -> directory.resolve("mta-sts.json")),
-                        new StsPolicies.Memory(),
-                        contentThreads),
-                config.clock());
-        Optional<TlsReports> reports = config.reports()
-                .map(settings -> new TlsReports(
-                        dns,
-                        https,
-                        settings,
-                        new StateFile<>(
-                                config.stateDirectory().map(directory -> directory.resolve("tls-reports.json")),
-                                new TlsReports.Memory(),
-                                contentThreads),
-                        contentThreads,
-                        config.clock()));
-        return new DestinationTrust(new DaneLookup(dns), policies, tls, tlsThreads, reports);
     }
 
     private static ThreadPoolExecutor blocking(String purpose) {
@@ -231,12 +163,15 @@ public final class PooledSmtpTransport implements OutboundTransport {
     }
 
     /**
-     * REQUIRETLS asks for an authenticated next hop (RFC 8689 section 4.2.1). A report with a null sender would be lost
-     * for want of one, and is only kept from plaintext.
+     * REQUIRETLS asks for an authenticated next hop (RFC 8689 section 4.2.1), by what its owner has published or else by
+     * name: which of them is known when it is its turn. A report with a null sender would be lost for want of one, and is
+     * only kept from plaintext.
      */
     private static TlsRequirement asked(TlsRequirement tls, OutboundMessage message) {
         if (message.requiresTlsOfNextHop()) {
-            return tls.atLeastDomain();
+            return tls.level().compareTo(TlsLevel.DOMAIN) >= 0
+                    ? tls
+                    : tls.atLeastEncrypt().heeding(true, true);
         }
         if (message.requestedTls() == RequestedTls.OPTIONAL) {
             // RFC 8689 section 5: what the domain publishes does not stop it; what the connector promises is kept
@@ -264,8 +199,19 @@ public final class PooledSmtpTransport implements OutboundTransport {
             for (int from = 0; from < recipients.size(); from += RECIPIENTS_PER_TRANSACTION) {
                 List<OutboundRecipient> part =
                         recipients.subList(from, Math.min(recipients.size(), from + RECIPIENTS_PER_TRANSACTION));
-                HopByHop delivery =
-                        new HopByHop(connector, tls, message, part, content, resolver, trust, health, pool, outcomes);
+                HopByHop delivery = new HopByHop(
+                        connector,
+                        tls,
+                        message,
+                        part,
+                        content,
+                        resolver,
+                        trust,
+                        health,
+                        pool,
+                        eventLoops,
+                        addressPatience,
+                        outcomes);
                 parts.add(where.thenCompose(delivery::run).toCompletableFuture());
             }
         });

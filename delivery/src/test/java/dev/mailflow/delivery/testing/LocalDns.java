@@ -44,6 +44,7 @@ public final class LocalDns implements AutoCloseable {
     private final List<Record> records = new CopyOnWriteArrayList<>();
     private final Set<Name> failing = ConcurrentHashMap.newKeySet();
     private final Set<Name> silent = ConcurrentHashMap.newKeySet();
+    private final Set<String> silentTypes = ConcurrentHashMap.newKeySet();
     private final List<String> queries = new CopyOnWriteArrayList<>();
 
     private LocalDns() {
@@ -130,6 +131,12 @@ public final class LocalDns implements AutoCloseable {
         return this;
     }
 
+    /** Never answers questions for one type of record of the name. */
+    public LocalDns silent(String name, String type) {
+        silentTypes.add(name(name) + "/" + type);
+        return this;
+    }
+
     /** What was asked, as {@code name/TYPE}. */
     public List<String> queries() {
         return List.copyOf(queries);
@@ -151,7 +158,9 @@ public final class LocalDns implements AutoCloseable {
                 Message query = new Message(bytes);
                 Record question = query.getQuestion();
                 queries.add(question.getName().toString(true) + "/" + Type.string(question.getType()));
-                if (!silent.contains(question.getName())) {
+                boolean answered = !silent.contains(question.getName())
+                        && !silentTypes.contains(question.getName() + "/" + Type.string(question.getType()));
+                if (answered) {
                     byte[] answer = answer(query, question).toWire();
                     socket.send(new DatagramPacket(answer, answer.length, packet.getSocketAddress()));
                 }

@@ -14,10 +14,12 @@ import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.DeliveryReport;
 import dev.mailflow.delivery.MessageContent;
 import dev.mailflow.delivery.OutboundMessage;
+import dev.mailflow.delivery.OutboundRecipient;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.SmtpTimeouts;
 import dev.mailflow.delivery.transport.PooledSmtpTransport;
 import dev.mailflow.policy.connector.OutboundConnector;
+import dev.mailflow.policy.envelope.RequestedTls;
 
 /** The outbound engine under test, with short timeouts, and what one sends with it. */
 public final class Outbound implements AutoCloseable {
@@ -56,6 +58,18 @@ public final class Outbound implements AutoCloseable {
     public static OutboundMessage message(byte[] content, MailAddress... recipients) {
         List<MailAddress> all = recipients.length == 0 ? List.of(RECIPIENT) : Arrays.asList(recipients);
         return OutboundMessage.of("m1", Optional.of(SENDER), all, MessageContent.of(content));
+    }
+
+    /** A message that came with REQUIRETLS (RFC 8689). */
+    public static OutboundMessage requiringTls(MailAddress recipient) {
+        return new OutboundMessage(
+                "m1",
+                Optional.of(SENDER),
+                List.of(OutboundRecipient.of(recipient)),
+                message().content(),
+                Optional.empty(),
+                Optional.empty(),
+                RequestedTls.REQUIRED);
     }
 
     public PooledSmtpTransport transport() {

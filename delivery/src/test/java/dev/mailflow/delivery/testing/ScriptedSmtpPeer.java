@@ -75,6 +75,12 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
 
         record Delay(Duration time) implements Action {}
 
+        record Swallow() implements Action {}
+
+        record CloseNotify() implements Action {}
+
+        record Renegotiate() implements Action {}
+
         static Action reply(String text) {
             return new Reply(text);
         }
@@ -106,6 +112,21 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         /** At {@code BODY}: replies before it has read the content, and reads none. */
         static Action earlyReply(String text) {
             return new EarlyReply(text);
+        }
+
+        /** Does what it is told and says nothing of it. */
+        static Action swallow() {
+            return new Swallow();
+        }
+
+        /** Ends its side of TLS, not of TCP, and says nothing any more. */
+        static Action closeNotify() {
+            return new CloseNotify();
+        }
+
+        /** Begins another handshake on the same connection, then says what it would have said. */
+        static Action renegotiate() {
+            return new Renegotiate();
         }
 
         /** Says what it would have said, after a while. */
@@ -724,6 +745,20 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             if (action instanceof Action.Delay delay) {
                 pause(delay.time());
                 action = Action.reply(usual);
+            }
+            if (action instanceof Action.Renegotiate) {
+                ((SSLSocket) socket).getSession().invalidate();
+                ((SSLSocket) socket).startHandshake();
+                action = Action.reply(usual);
+            }
+            if (action instanceof Action.Swallow) {
+                lastReply = usual;
+                remember(step, line, message);
+                return true;
+            }
+            if (action instanceof Action.CloseNotify) {
+                ((SSLSocket) socket).shutdownOutput();
+                action = Action.silence();
             }
             lastReply = action instanceof Action.Reply reply
                     ? reply.text()

@@ -36,11 +36,13 @@ public final class SignedDns implements AutoCloseable {
     private final Process knot;
     private final Process unbound;
     private final InetSocketAddress resolver;
+    private final String trustAnchor;
 
-    private SignedDns(Process knot, Process unbound, InetSocketAddress resolver) {
+    private SignedDns(Process knot, Process unbound, InetSocketAddress resolver, String trustAnchor) {
         this.knot = knot;
         this.unbound = unbound;
         this.resolver = resolver;
+        this.trustAnchor = trustAnchor;
     }
 
     /** Whether both servers are installed. */
@@ -147,7 +149,11 @@ public final class SignedDns implements AutoCloseable {
             Process unbound = run(directory, "unbound", "/usr/sbin/unbound", "-d", "-c", unboundConf.toString());
             Runtime.getRuntime().addShutdownHook(new Thread(unbound::destroy));
             awaitAnswer(recursive, "sec.test", Type.SOA);
-            return new SignedDns(knot, unbound, new InetSocketAddress(InetAddress.getLoopbackAddress(), recursive));
+            return new SignedDns(
+                    knot,
+                    unbound,
+                    new InetSocketAddress(InetAddress.getLoopbackAddress(), recursive),
+                    Files.readString(directory.resolve("anchor")));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -160,6 +166,11 @@ public final class SignedDns implements AutoCloseable {
     /** Unbound. */
     public InetSocketAddress resolver() {
         return resolver;
+    }
+
+    /** The DS record of {@code sec.test}, as in a zone file. */
+    public String trustAnchor() {
+        return trustAnchor;
     }
 
     private static Process run(Path directory, String name, String... command) throws IOException {

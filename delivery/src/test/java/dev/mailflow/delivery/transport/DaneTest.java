@@ -4,18 +4,27 @@ package dev.mailflow.delivery.transport;
 import static dev.mailflow.delivery.testing.Connectors.address;
 import static dev.mailflow.delivery.testing.Connectors.connector;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.security.cert.X509Certificate;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.zip.GZIPInputStream;
+
+import javax.mail.internet.MimeMessage;
+import javax.mail.internet.MimeMultipart;
 
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -24,14 +33,20 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+
 import dev.mailflow.delivery.DeliveryConfig.Dnssec;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
 import dev.mailflow.delivery.RecipientOutcome.Delivered;
+import dev.mailflow.delivery.RecipientOutcome.Failed;
 import dev.mailflow.delivery.TlsUsed;
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
+import dev.mailflow.delivery.testing.SettableClock;
 import dev.mailflow.delivery.testing.SignedDns;
+import dev.mailflow.delivery.tlsrpt.ReportSettings;
 import dev.mailflow.policy.connector.SmartHost;
 import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
@@ -57,6 +72,7 @@ class DaneTest {
     private static SignedDns dns;
     private static Outbound outbound;
     private static Outbound believingNobody;
+    private static Outbound validatingItself;
 
     @BeforeAll
     static void start() {
@@ -126,6 +142,10 @@ class DaneTest {
         PLAIN.append("insecure MX 10 mx-ee-mismatch.sec.test.\n");
         PLAIN.append("insecure-match MX 10 mx-ee.sec.test.\n");
 
+        for (String domain : List.of("ee", "ee-mismatch", "bogus", "absent", "unusable")) {
+            SIGNED.append("_smtp._tls.%s TXT \"v=TLSRPTv1; rua=mailto:r@%s.sec.test\"%n".formatted(domain, domain));
+        }
+
         dns = SignedDns.start(directory, SIGNED.toString(), PLAIN.toString());
         outbound = Outbound.start(Outbound.config()
                 .mxPort(port)
@@ -135,6 +155,11 @@ class DaneTest {
                 .mxPort(port)
                 .resolver(new org.xbill.DNS.SimpleResolver(dns.resolver()))
                 .build());
+        validatingItself = Outbound.start(Outbound.config()
+                .mxPort(port)
+                .resolver(new org.xbill.DNS.SimpleResolver(dns.resolver()))
+                .dnssec(new Dnssec.Validated(dns.trustAnchor()))
+                .build());
     }
 
     @AfterAll
@@ -142,6 +167,7 @@ class DaneTest {
         if (dns != null) {
             outbound.close();
             believingNobody.close();
+            validatingItself.close();
             dns.close();
         }
         PEERS.values().forEach(ScriptedSmtpPeer::close);
@@ -152,7 +178,9 @@ class DaneTest {
     }
 
     private static void host(String name, Optional<TestCertificates.Issued> certificate, String... tlsa) {
-        var builder = ScriptedSmtpPeer.builder().address("127.0.2." + (PEERS.size() + 1));
+        var builder = ScriptedSmtpPeer.builder()
+                .address("127.0.2." + (PEERS.size() + 1))
+                .extensionsAfterTls(name.equals("ee-512") ? "PIPELINING" : "REQUIRETLS");
         if (port != 0) {
             builder.port(port);
         }
@@ -214,6 +242,13 @@ class DaneTest {
                 .get(recipient);
     }
 
+    private static RecipientOutcome sendRequiringTls(String domain, TlsRequirement tls) {
+        var recipient = address("x@" + domain);
+        return outbound.send(connector().tls(tls).build(), Outbound.requiringTls(recipient))
+                .outcomes()
+                .get(recipient);
+    }
+
     private static String verification(RecipientOutcome outcome) {
         return outcome.hop()
                 .flatMap(hop -> hop.tls())
@@ -266,13 +301,38 @@ class DaneTest {
         "cname-out-mismatch.sec.test, none of the TLSA records vouches for"
     })
     void opportunisticShouldDeferAndSendNothingWhen(String domain, String reason) {
+        ScriptedSmtpPeer peer = PEERS.get(domain.substring(0, domain.indexOf('.')));
+        int before = peer.messages().size();
+
         RecipientOutcome outcome =
                 send(outbound, domain, TlsRequirement.of(TlsLevel.OPPORTUNISTIC).heeding(false, true));
 
         assertThat(outcome).isInstanceOf(Deferred.class);
         assertThat(((Deferred) outcome).reason()).contains(reason);
-        assertThat(PEERS.get(domain.substring(0, domain.indexOf('.'))).messages())
-                .isEmpty();
+        assertThat(peer.messages()).hasSize(before);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "ee.sec.test, dane: _",
+        "ta-in.sec.test, dane: _",
+        "cname-in.sec.test, dane: _",
+        "cname-out.sec.test, dane: _",
+        "unusable.sec.test, dane: no usable TLSA record",
+        "absent.sec.test, opportunistic",
+        "insecure.plain.test, opportunistic",
+        "ee-mismatch.sec.test, none of the TLSA records vouches for",
+        "bogus.sec.test, DANE: TLSA records of",
+        "dead.sec.test, DANE: TLSA records of"
+    })
+    void ourOwnValidationShouldComeToTheSameAs(String domain, String expected) {
+        RecipientOutcome outcome = send(
+                validatingItself,
+                domain,
+                TlsRequirement.of(TlsLevel.OPPORTUNISTIC).heeding(false, true));
+
+        assertThat(outcome instanceof Deferred deferred ? deferred.reason() : verification(outcome))
+                .contains(expected);
     }
 
     @ParameterizedTest
@@ -311,6 +371,51 @@ class DaneTest {
         assertThat(bad).isInstanceOf(Deferred.class);
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        // whatever the connector heeds by itself
+        "ee.sec.test, true",
+        "ee.sec.test, false",
+        "ta-in.sec.test, false",
+        "ta-domain.sec.test, false"
+    })
+    void mailThatRequiresTlsShouldGoToHostsThatTlsaRecordsAuthenticate(String domain, boolean dane) {
+        RecipientOutcome outcome = sendRequiringTls(
+                domain, TlsRequirement.of(TlsLevel.OPPORTUNISTIC).heeding(false, dane));
+
+        assertThat(outcome).isInstanceOf(Delivered.class);
+        assertThat(verification(outcome)).contains("dane: _");
+        assertThat(PEERS.get(domain.substring(0, domain.indexOf('.'))).messages())
+                .anyMatch(message -> message.mail().endsWith(" REQUIRETLS"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        // the host does not promise the same
+        "ee-512.sec.test, does not offer REQUIRETLS",
+        // nothing that is published authenticates it, and neither does its certificate
+        "absent.sec.test, self-signed",
+        "unusable.sec.test, self-signed",
+        "insecure-match.plain.test, self-signed",
+        "ee-mismatch.sec.test, none of the TLSA records vouches for",
+        "absent-plain.sec.test, did not offer STARTTLS"
+    })
+    void mailThatRequiresTlsShouldComeBackWhen(String domain, String reason) {
+        RecipientOutcome outcome = sendRequiringTls(domain, TlsRequirement.of(TlsLevel.OPPORTUNISTIC));
+
+        assertThat(outcome).isInstanceOfSatisfying(Failed.class, failed -> {
+            assertThat(failed.enhancedStatus()).isEqualTo("5.7.30");
+            assertThat(failed.reason()).contains(reason);
+        });
+    }
+
+    @ParameterizedTest
+    @CsvSource({"bogus.sec.test", "dead.sec.test"})
+    void mailThatRequiresTlsShouldWaitWhileDnssecCannotBeChecked(String domain) {
+        assertThat(sendRequiringTls(domain, TlsRequirement.of(TlsLevel.OPPORTUNISTIC)))
+                .isInstanceOf(Deferred.class);
+    }
+
     @Test
     void floorShouldBeKeptBesidesTlsa() {
         RecipientOutcome outcome =
@@ -318,6 +423,48 @@ class DaneTest {
 
         assertThat(outcome).isInstanceOf(Deferred.class);
         assertThat(((Deferred) outcome).reason()).contains("self-signed");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "ee, DANE, tlsa, ''",
+        "ee-mismatch, OPPORTUNISTIC, tlsa, tlsa-invalid",
+        "bogus, OPPORTUNISTIC, no-policy-found, dnssec-invalid",
+        "absent, DANE, no-policy-found, dane-required",
+        "unusable, DANE, tlsa, dane-required"
+    })
+    void reportShouldNameTheResult(String domain, TlsLevel level, String policy, String result, @TempDir Path state)
+            throws Exception {
+        SettableClock clock =
+                new SettableClock(Instant.now().truncatedTo(ChronoUnit.DAYS).plusSeconds(3600));
+        List<MimeMessage> mailed = new CopyOnWriteArrayList<>();
+        try (Outbound reporting = Outbound.start(Outbound.config()
+                .mxPort(port)
+                .dnssec(new Dnssec.TrustedResolver(dns.resolver()))
+                .clock(clock)
+                .stateDirectory(state)
+                .reports(new ReportSettings(
+                        "Contoso",
+                        "gateway.contoso.com",
+                        address("tls@contoso.com"),
+                        "mailto:tls@contoso.com",
+                        (from, to, message) -> mailed.add(message)))
+                .build())) {
+            send(reporting, domain + ".sec.test", TlsRequirement.of(level).heeding(false, true));
+            reporting.transport().tick();
+            clock.forward(Duration.ofHours(28));
+            reporting.transport().tick();
+            await().until(() -> mailed.size() == 1);
+        }
+
+        JsonNode report = new ObjectMapper()
+                .readTree(new GZIPInputStream(((MimeMultipart) mailed.get(0).getContent())
+                        .getBodyPart(1)
+                        .getInputStream()));
+        assertThat(report.findValuesAsText("policy-type")).containsExactly(policy);
+        assertThat(report.findValuesAsText("result-type")).isEqualTo(result.isEmpty() ? List.of() : List.of(result));
+        assertThat(report.findValuesAsText("total-successful-session-count"))
+                .containsExactly(result.isEmpty() ? "1" : "0");
     }
 
     @Test

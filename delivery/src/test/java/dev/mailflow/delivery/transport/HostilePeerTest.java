@@ -19,9 +19,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
+import dev.mailflow.delivery.RecipientOutcome.Delivered;
 import dev.mailflow.delivery.RecipientOutcome.Failed;
 import dev.mailflow.delivery.SmtpTimeouts;
 import dev.mailflow.delivery.testing.Connectors;
@@ -61,9 +63,11 @@ class HostilePeerTest {
     @AfterAll
     static void stop() {
         outbound.close();
-        assertThat(Thread.getAllStackTraces().keySet())
-                .extracting(Thread::getName)
-                .noneMatch(name -> name.startsWith("mailflow-delivery"));
+        // an executor has ended a moment before its last thread is gone
+        await().atMost(LIMIT)
+                .untilAsserted(() -> assertThat(Thread.getAllStackTraces().keySet())
+                        .extracting(Thread::getName)
+                        .noneMatch(name -> name.startsWith("mailflow-delivery")));
     }
 
     private static ScriptedSmtpPeer.Builder peer() {
@@ -86,7 +90,9 @@ class HostilePeerTest {
                 "1 MB in lines", Action.reply("250-more\r\n".repeat(100_000) + "250 end"),
                 "drip", Action.drip("250 " + "x".repeat(200), Duration.ofMillis(50)),
                 "bytes that are no reply", Action.reply("\u0000\u0001\u0002GET / HTTP/1.1"),
-                "421 and drop", Action.replyThenDrop("421 4.3.2 going down"));
+                "421 and drop", Action.replyThenDrop("421 4.3.2 going down"),
+                "421 and no end", Action.reply("421 4.3.2 going down"),
+                "lines of several codes", Action.reply("250-so far so good\r\n550 not at all"));
         return Stream.of("CONNECT", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY")
                 .flatMap(step -> actions.entrySet().stream()
                         .map(action -> Arguments.arguments(step, action.getKey(), action.getValue())));
@@ -107,6 +113,117 @@ class HostilePeerTest {
             await().atMost(LIMIT)
                     .untilAsserted(
                             () -> assertThat(outbound.transport().connections()).isZero());
+        }
+    }
+
+    /** What a peer does in the middle of a flight of pipelined commands. */
+    static Stream<Arguments> slips() {
+        return Stream.of(
+                Arguments.arguments("MAIL", "", Action.swallow()),
+                Arguments.arguments("RCPT", "ann@", Action.swallow()),
+                Arguments.arguments("RCPT", "bad@", Action.swallow()),
+                Arguments.arguments("DATA", "", Action.swallow()),
+                Arguments.arguments("MAIL", "", Action.reply("250 2.1.0 ok\r\n250 2.1.0 ok")),
+                Arguments.arguments("RCPT", "ann@", Action.reply("250 2.1.5 ok\r\n250 2.1.5 ok")),
+                Arguments.arguments("RCPT", "bad@", Action.reply("250 2.1.5 ok\r\n250 2.1.5 ok")),
+                Arguments.arguments("MAIL", "", Action.reply("354 go ahead")),
+                Arguments.arguments("RCPT", "ann@", Action.reply("354 go ahead")),
+                Arguments.arguments("RCPT", "bad@", Action.reply("354 go ahead")),
+                Arguments.arguments("DATA", "", Action.reply("250 2.0.0 thanks")),
+                Arguments.arguments("DATA", "", Action.reply("150 wait")),
+                Arguments.arguments("DATA", "", Action.reply("334 Zm9v")),
+                Arguments.arguments("BODY", "", Action.reply("354 once more")),
+                Arguments.arguments("BODY", "", Action.swallow()));
+    }
+
+    @ParameterizedTest(name = "{0} {1}: {2}")
+    @MethodSource("slips")
+    void repliesThatDoNotFitShouldDeferEverybodyAndTakeNobodysNameInVain(String step, String containing, Action slip) {
+        for (boolean secured : new boolean[] {false, true}) {
+            var builder = secured ? peer() : ScriptedSmtpPeer.builder();
+            try (var peer = builder.when(step, containing, slip).start()) {
+                OutboundConnector connector =
+                        secured ? connectorTo(peer) : connector().to(peer).build();
+                Map<MailAddress, RecipientOutcome> outcomes =
+                        assertTimeout(LIMIT, () -> outbound.send(connector, Outbound.message(ANN, BAD))
+                                .outcomes());
+
+                assertThat(outcomes.keySet()).containsExactly(ANN, BAD);
+                assertThat(outcomes.values()).allMatch(Deferred.class::isInstance);
+                assertThat(peer.messages()).hasSizeLessThanOrEqualTo(step.equals("BODY") ? 1 : 0);
+                await().atMost(LIMIT)
+                        .untilAsserted(() ->
+                                assertThat(outbound.transport().connections()).isZero());
+            }
+        }
+    }
+
+    @Test
+    void refusalThatMayBelongToAnotherRecipientShouldBounceNobody() {
+        // the reply for the first recipient is missing, so that the refusal of the second comes in its place
+        try (var peer = ScriptedSmtpPeer.builder()
+                .when("RCPT", "ann@", Action.swallow())
+                .when("RCPT", "bad@", Action.reply("550 5.1.1 no such user"))
+                .start()) {
+            Map<MailAddress, RecipientOutcome> outcomes = outbound.send(
+                            connector().to(peer).build(), Outbound.message(ANN, BAD))
+                    .outcomes();
+
+            assertThat(outcomes.values()).allMatch(Deferred.class::isInstance);
+            assertThat(peer.messages()).isEmpty();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"EHLO", "AUTH", "MAIL", "RCPT", "DATA", "BODY"})
+    void endOfTlsWithoutEndOfTcpShouldDefer(String step) {
+        // the first EHLO is before TLS
+        Action[] actions = step.equals("EHLO")
+                ? new Action[] {Action.delay(Duration.ZERO), Action.closeNotify()}
+                : new Action[] {Action.closeNotify()};
+        for (String version : List.of("TLSv1.2", "TLSv1.3")) {
+            try (var peer = peer().protocols(version).on(step, actions).start()) {
+                RecipientOutcome outcome =
+                        assertTimeout(LIMIT, () -> outbound.send(connectorTo(peer), Outbound.message(ANN))
+                                .outcomes()
+                                .get(ANN));
+
+                assertThat(outcome).isInstanceOf(Deferred.class);
+                await().atMost(LIMIT)
+                        .untilAsserted(() ->
+                                assertThat(outbound.transport().connections()).isZero());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"AUTH", "MAIL", "RCPT", "DATA"})
+    void anotherHandshakeShouldNeitherBreakNorLoseAnything(String step) {
+        for (String version : List.of("TLSv1.2", "TLSv1.3")) {
+            try (var peer =
+                    peer().protocols(version).on(step, Action.renegotiate()).start()) {
+                RecipientOutcome outcome =
+                        assertTimeout(LIMIT, () -> outbound.send(connectorTo(peer), Outbound.message(ANN))
+                                .outcomes()
+                                .get(ANN));
+
+                assertThat(outcome instanceof Delivered)
+                        .isEqualTo(peer.messages().size() == 1);
+                assertThat(outcome).isNotInstanceOf(Failed.class);
+                assertThat(peer.leakedInPlaintext()).isEmpty();
+            }
+        }
+    }
+
+    @Test
+    void eightBitTextInRepliesShouldBeTaken() {
+        try (var peer = peer().on("MAIL", Action.reply("250 2.1.0 angenehm, sch\u00f6ne Gr\u00fc\u00dfe"))
+                .on("BODY", Action.reply("250-2.0.0 \u4f60\u597d\r\n250 2.0.0 \ud83d\udc4d"))
+                .start()) {
+            assertThat(outbound.send(connectorTo(peer), Outbound.message(ANN))
+                            .outcomes()
+                            .get(ANN))
+                    .isInstanceOf(Delivered.class);
         }
     }
 

@@ -30,9 +30,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 
+import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
 import dev.mailflow.delivery.RecipientOutcome.Delivered;
+import dev.mailflow.delivery.RecipientOutcome.Failed;
 import dev.mailflow.delivery.TlsUsed;
 import dev.mailflow.delivery.testing.LocalDns;
 import dev.mailflow.delivery.testing.Outbound;
@@ -43,6 +45,7 @@ import dev.mailflow.delivery.tlsrpt.ReportSettings;
 import dev.mailflow.policy.certificate.TrustAnchors;
 import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
+import dev.mailflow.policy.envelope.RequestedTls;
 import dev.mailflow.policy.testing.TestCertificates;
 
 /** MTA-STS and TLS reports with a real DNS server, web server and handshakes. */
@@ -53,6 +56,8 @@ class PublishedPolicyTest {
     private static final TestCertificates.Issued GOOD = CA.leaf("mx.d.test").issue();
     private static final TestCertificates.Issued WRONG =
             CA.leaf("mx.elsewhere.test").issue();
+    private static final TestCertificates.Issued LATE =
+            CA.leaf("mx.d.test").expired().issue();
     private static final TestCertificates.Issued OWN = TestCertificates.selfSigned("mx.d.test");
     private static final String POLICY = "mta-sts.d.test/.well-known/mta-sts.txt";
     private static final TlsRequirement TLS =
@@ -93,11 +98,13 @@ class PublishedPolicyTest {
     }
 
     private void peer(String kind) {
-        var builder = ScriptedSmtpPeer.builder().address("127.0.0.1");
+        var builder = ScriptedSmtpPeer.builder().address("127.0.0.1").extensionsAfterTls("REQUIRETLS");
         switch (kind) {
             case "good" -> builder.startTls(GOOD);
             case "wrong name" -> builder.startTls(WRONG);
             case "self-signed" -> builder.startTls(OWN);
+            case "expired" -> builder.startTls(LATE);
+            case "no TLS at all" -> builder.brokenTls();
             default -> {
                 // without TLS
             }
@@ -125,6 +132,12 @@ class PublishedPolicyTest {
                         "mailto:tls@contoso.com",
                         (from, to, message) -> mailed.add(message)))
                 .build());
+    }
+
+    /** A web server with another certificate. */
+    private void another(TestCertificates.Issued certificate) {
+        web = keep(WebServer.start(certificate));
+        publish("1", "enforce", "mx.d.test");
     }
 
     private void publish(String id, String mode, String mx) {
@@ -175,6 +188,30 @@ class PublishedPolicyTest {
 
         assertThat(result(outcome)).contains(expected);
         assertThat(outcome instanceof Delivered).isEqualTo(!result(outcome).startsWith("deferred"));
+        assertThat(peer.messages()).hasSize(outcome instanceof Delivered ? 1 : 0);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "enforce, mx.d.test, good, mta-sts: mx.d.test",
+        "enforce, mx.d.test, self-signed, failed 5.7.30",
+        "enforce, other.d.test, good, failed 5.7.30",
+        // only reported on: the certificate must name the recipient domain
+        "testing, mx.d.test, good, failed 5.7.30",
+        "none, mx.d.test, good, failed 5.7.30"
+    })
+    void mailThatRequiresTlsShouldGoWherePolicyAuthenticates(String mode, String mx, String kind, String expected) {
+        publish("1", mode, mx);
+        peer(kind);
+        var recipient = address("x@d.test");
+
+        RecipientOutcome outcome = outbound.send(
+                        connector().tls(TlsLevel.OPPORTUNISTIC).build(), Outbound.requiringTls(recipient))
+                .outcomes()
+                .get(recipient);
+
+        assertThat(outcome instanceof Failed failed ? "failed " + failed.enhancedStatus() : result(outcome))
+                .contains(expected);
         assertThat(peer.messages()).hasSize(outcome instanceof Delivered ? 1 : 0);
     }
 
@@ -296,6 +333,14 @@ class PublishedPolicyTest {
         assertThat(web.posted()).hasSize(1);
     }
 
+    /** What testing mode judges is judged after delivery. */
+    private void awaitCounts() {
+        await().until(() -> {
+            outbound.transport().tick();
+            return java.nio.file.Files.exists(state.resolve("tls-reports.json"));
+        });
+    }
+
     @ParameterizedTest
     @CsvSource({
         "testing, mx.d.test, good, ''",
@@ -303,20 +348,38 @@ class PublishedPolicyTest {
         "testing, mx.d.test, wrong name, certificate-host-mismatch",
         "testing, other.d.test, good, validation-failure",
         "enforce, mx.d.test, plain, starttls-not-supported",
+        "enforce, mx.d.test, self-signed, certificate-not-trusted",
+        "enforce, mx.d.test, wrong name, certificate-host-mismatch",
+        "enforce, mx.d.test, expired, certificate-expired",
+        "testing, mx.d.test, expired, certificate-expired",
+        "enforce, mx.d.test, no TLS at all, validation-failure",
+        "testing, mx.d.test, no TLS at all, validation-failure",
+        "enforce, other.d.test, good, validation-failure",
+        "gone, mx.d.test, good, sts-policy-fetch-error",
+        "moved, mx.d.test, good, sts-policy-fetch-error",
+        "html, mx.d.test, good, sts-policy-fetch-error",
+        "huge, mx.d.test, good, sts-policy-fetch-error",
+        "stranger, mx.d.test, good, sts-webpki-invalid",
+        "late, mx.d.test, good, sts-webpki-invalid",
         "broken, mx.d.test, good, sts-policy-invalid",
         "none, mx.d.test, good, ''"
     })
     void reportShouldNameTheResult(String mode, String mx, String kind, String result) throws Exception {
-        publish("1", mode, mx);
+        publish("1", "enforce", mx);
+        switch (mode) {
+            case "gone" -> web.page(POLICY, 404, "text/plain", "");
+            case "moved" -> web.page(POLICY, 302, "text/plain", "");
+            case "html" -> web.page(POLICY, 200, "text/html", "<p>version: STSv1</p>");
+            case "huge" -> web.page(POLICY, 200, "text/plain", "mx: mx.d.test\r\n".repeat(10_000));
+            case "stranger" -> another(TestCertificates.selfSigned("mta-sts.d.test"));
+            case "late" -> another(CA.leaf("mta-sts.d.test").expired().issue());
+            default -> publish("1", mode, mx);
+        }
         dns.txt("_smtp._tls.d.test", "v=TLSRPTv1;rua=mailto:r@d.test");
         peer(kind);
         send();
 
-        // what testing mode judges is judged after delivery
-        await().until(() -> {
-            outbound.transport().tick();
-            return java.nio.file.Files.exists(state.resolve("tls-reports.json"));
-        });
+        awaitCounts();
         clock.forward(Duration.ofHours(28));
         outbound.transport().tick();
         await().until(() -> mailed.size() == 1);
@@ -326,6 +389,65 @@ class PublishedPolicyTest {
                         .getBodyPart(1)
                         .getInputStream()));
         assertThat(report.findValuesAsText("result-type")).isEqualTo(result.isEmpty() ? List.of() : List.of(result));
+        boolean connected = !result.startsWith("sts-") && !mx.startsWith("other");
+        if (!result.isEmpty() && connected) {
+            assertThat(report.findValuesAsText("receiving-mx-hostname")).containsExactly("mx.d.test");
+            assertThat(report.findValuesAsText("receiving-ip")).containsExactly("127.0.0.1");
+            assertThat(report.findValuesAsText("sending-mta-ip")).containsExactly("127.0.0.1");
+        }
+    }
+
+    @Test
+    void policyThatGetsOldShouldBeFetchedAgainBeforeItEnds() {
+        publish("1", "enforce", "mx.d.test");
+        peer("self-signed");
+        assertThat(result(send())).contains("is self-signed");
+
+        // the same id: only a fetch that nobody's mail asked for brings the new one
+        publish("1", "enforce", "other.d.test");
+        clock.forward(Duration.ofHours(13));
+        outbound.transport().tick();
+
+        await().until(() -> result(send()).contains("does not name MX host"));
+        // without that fetch the policy would have ended by now
+        clock.forward(Duration.ofHours(23));
+        assertThat(result(send())).contains("does not name MX host");
+    }
+
+    @Test
+    void reportsShouldNotBeReportedOn() throws Exception {
+        dns.txt("_smtp._tls.d.test", "v=TLSRPTv1;rua=mailto:r@d.test");
+        peer("good");
+        send();
+        awaitCounts();
+        clock.forward(Duration.ofHours(28));
+        outbound.transport().tick();
+        await().until(() -> mailed.size() == 1);
+
+        // the report is mail for the same domain, and goes the way of all mail
+        MimeMessage report = mailed.get(0);
+        java.io.ByteArrayOutputStream bytes = new java.io.ByteArrayOutputStream();
+        report.writeTo(bytes);
+        var recipient = address("r@d.test");
+        OutboundMessage plain = Outbound.message(bytes.toByteArray(), recipient);
+        assertThat(outbound.send(
+                                connector().tls(TLS).build(),
+                                new OutboundMessage(
+                                        "report",
+                                        plain.sender(),
+                                        plain.recipients(),
+                                        plain.content(),
+                                        Optional.empty(),
+                                        Optional.empty(),
+                                        RequestedTls.of(false, Optional.of(report.getHeader("TLS-Required", null)))))
+                        .outcomes()
+                        .get(recipient))
+                .isInstanceOf(Delivered.class);
+        outbound.transport().tick();
+        clock.forward(Duration.ofHours(28));
+        outbound.transport().tick();
+
+        assertThat(mailed).hasSize(1);
     }
 
     @Test
