@@ -56,7 +56,11 @@ final class CheckCommand implements Callable<Integer> {
     public Integer call() {
         PolicyReading reading = policy.read(environment, clock);
         List<PolicyProblem> problems = new ArrayList<>(reading.problems());
-        reading.policy().ifPresent(read -> problems.addAll(PolicyCheck.check(read, clock.instant())));
+        reading.policy().ifPresent(read -> {
+            problems.addAll(PolicyCheck.check(read, clock.instant()));
+            DeliverySettings.in(policy.existingDirectory())
+                    .ifPresent(settings -> problems.addAll(DaneCheck.check(read, settings)));
+        });
         long errors = problems.stream()
                 .filter(problem -> problem.severity() == Severity.ERROR)
                 .count();

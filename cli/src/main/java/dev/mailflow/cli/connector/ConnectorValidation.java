@@ -4,6 +4,8 @@ package dev.mailflow.cli.connector;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
@@ -11,6 +13,7 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -22,10 +25,10 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 
 import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
-import org.xbill.DNS.Lookup;
 
 import com.google.common.util.concurrent.ThreadFactoryBuilder;
 
@@ -38,6 +41,10 @@ import dev.mailflow.delivery.HopUsed;
 import dev.mailflow.delivery.MessageContent;
 import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.RecipientOutcome;
+import dev.mailflow.delivery.dane.DaneAnswer;
+import dev.mailflow.delivery.dane.DaneLookup;
+import dev.mailflow.delivery.dane.TlsaRecord;
+import dev.mailflow.delivery.dane.TlsaRecords;
 import dev.mailflow.delivery.nexthop.DnsLookup;
 import dev.mailflow.delivery.nexthop.NextHopResolver;
 import dev.mailflow.delivery.nexthop.NextHopResolver.Family;
@@ -48,7 +55,9 @@ import dev.mailflow.delivery.smtp.HopFailure;
 import dev.mailflow.delivery.smtp.SessionTerms;
 import dev.mailflow.delivery.smtp.SmtpDialer;
 import dev.mailflow.delivery.tls.PeerIdentity;
+import dev.mailflow.delivery.tls.PublishedTrust;
 import dev.mailflow.delivery.tls.TlsClients;
+import dev.mailflow.delivery.transport.DestinationTrust;
 import dev.mailflow.delivery.transport.PooledSmtpTransport;
 import dev.mailflow.policy.certificate.CertificateNames;
 import dev.mailflow.policy.certificate.CertificatePin;
@@ -71,6 +80,8 @@ public final class ConnectorValidation implements AutoCloseable {
     static final String TCP = "TCP";
     static final String GREETING = "greeting";
     static final String EHLO = "EHLO";
+    static final String TLSA = "TLSA";
+    static final String MTA_STS = "MTA-STS";
     static final String STARTTLS = "STARTTLS";
     static final String CERTIFICATE = "certificate";
     static final String CLIENT_CERTIFICATE = "our certificate";
@@ -89,6 +100,8 @@ public final class ConnectorValidation implements AutoCloseable {
             .setNameFormat("validate-%d")
             .build());
     private final NextHopResolver resolver;
+    private final DaneLookup dane;
+    private final DestinationTrust trust;
     private final SmtpDialer dialer;
     private final SmtpProbe probe;
     private final List<Finding> findings = new ArrayList<>();
@@ -98,21 +111,14 @@ public final class ConnectorValidation implements AutoCloseable {
         this.connector = connector;
         this.config = config;
         this.timeout = timeout;
-        DnsLookup dns = new DnsLookup(config.resolver().orElseGet(Lookup::getDefaultResolver), false, config.clock());
+        DnsLookup dns = DnsLookup.of(config, loops, threads);
+        TlsClients clients = new TlsClients(
+                config.tlsProtocols(), threads, config.revocationLimit(), config.webAuthorities(), config.clock());
         this.resolver = new NextHopResolver(config, dns, new Random());
+        this.dane = new DaneLookup(dns);
+        this.trust = DestinationTrust.of(config, dns, resolver, clients, loops, threads, threads);
         this.dialer = new SmtpDialer(
-                loops,
-                new TlsClients(
-                        config.tlsProtocols(),
-                        threads,
-                        config.revocationLimit(),
-                        config.webAuthorities(),
-                        config.clock()),
-                threads,
-                threads,
-                config.timeouts(),
-                config.heloName(),
-                config.sourceAddress());
+                loops, clients, threads, threads, config.timeouts(), config.heloName(), config.sourceAddress());
         this.probe = new SmtpProbe(config.heloName(), timeout);
     }
 
@@ -131,7 +137,13 @@ public final class ConnectorValidation implements AutoCloseable {
                     "enabled=\"false\": delivery does not use it",
                     "remove enabled=\"false\" when all below is well"));
         }
-        targets(domain).forEach(target -> addresses(target).forEach(address -> hop(target, address, sender)));
+        for (Target target : targets(domain)) {
+            List<InetAddress> addresses = addresses(target);
+            Optional<DestinationTrust.Go> held = addresses.isEmpty() ? Optional.empty() : published(target);
+            for (InetAddress address : addresses) {
+                hop(target, address, held, sender);
+            }
+        }
         recipient.ifPresent(to -> testMail(to, sender));
         return List.copyOf(findings);
     }
@@ -188,7 +200,82 @@ public final class ConnectorValidation implements AutoCloseable {
         return all;
     }
 
-    private void hop(Target target, InetAddress address, Optional<MailAddress> sender) {
+    /** What the owner of the host has published and delivery would hold against it; empty: it would not use the host. */
+    private Optional<DestinationTrust.Go> published(Target target) {
+        String where = target.host() + ":" + target.port();
+        TlsRequirement tls = connector.tls();
+        if (tls.dane() && tls.level() != TlsLevel.NONE) {
+            tlsa(where, tls.level() == TlsLevel.DANE, await(dane.ask(target)));
+        }
+        DestinationTrust.Verdict verdict = await(trust.of(connector, tls, target));
+        if (verdict instanceof DestinationTrust.Leave leave) {
+            if (leave.failure().reason().contains("MTA-STS")) {
+                findings.add(Finding.failed(
+                        where,
+                        MTA_STS,
+                        leave.failure().reason(),
+                        "the domain's owner must name this host in the policy, or take it out of the MX records"));
+            }
+            return Optional.empty();
+        }
+        DestinationTrust.Go go = (DestinationTrust.Go) verdict;
+        if (tls.mtaSts() && !target.mailDomains().isEmpty()) {
+            findings.add(
+                    go.published().orElse(null) instanceof PublishedTrust.MtaSts sts
+                            ? Finding.ok(
+                                    where,
+                                    MTA_STS,
+                                    "the policy of '" + target.mailDomains().get(0) + "' names this host, mode "
+                                            + (sts.enforced() ? "enforce" : "testing: only reported on"))
+                            : Finding.skipped(where, MTA_STS, "no policy is held against this host"));
+        }
+        return Optional.of(go);
+    }
+
+    private void tlsa(String where, boolean demanded, DaneAnswer answer) {
+        if (answer instanceof DaneAnswer.Unknown unknown) {
+            findings.add(
+                    Finding.failed(
+                            where,
+                            TLSA,
+                            unknown.reason() + "; delivery sends nothing there now",
+                            "if the resolver is well, the zone's DNSSEC is broken: ask its owner; 'delv NAME TLSA' shows where"));
+        } else if (answer instanceof DaneAnswer.Published published) {
+            PublishedTrust.Dane found = published.trust();
+            String records =
+                    found.usable().stream().map(TlsaRecord::toString).sorted().collect(Collectors.joining("; "));
+            if (!found.usable().isEmpty()) {
+                findings.add(Finding.ok(where, TLSA, "signed records at " + found.owner() + ": " + records));
+            } else {
+                String none = "the records at " + found.owner() + " are signed, and none is of a kind that counts for"
+                        + " mail";
+                String mend = "the host's owner must publish usage 3 or 2, such as '3 1 1' and the SHA-256 of its key";
+                findings.add(
+                        demanded
+                                ? Finding.failed(where, TLSA, none, mend)
+                                : Finding.warning(
+                                        where, TLSA, none + "; TLS is required, the certificate unchecked", mend));
+            }
+        } else {
+            String silence = ((DaneAnswer.Silent) answer).reason();
+            if (!demanded) {
+                findings.add(Finding.skipped(where, TLSA, silence));
+                return;
+            }
+            findings.add(Finding.failed(
+                    where,
+                    TLSA,
+                    silence,
+                    dane.isActive()
+                            ? "level dane needs signed MX, address and TLSA records of the other side: until it has"
+                                    + " them, use level ca, domain or pinned"
+                            : "name a resolver that validates by <trustedResolver>, or <rootTrustAnchors>, in the mailet"
+                                    + " RouteToConnector of mailetcontainer.xml, or here by --trusted-resolver"));
+        }
+    }
+
+    private void hop(
+            Target target, InetAddress address, Optional<DestinationTrust.Go> held, Optional<MailAddress> sender) {
         String where = target.host() + ":" + target.port()
                 + (target.host().equals(address.getHostAddress()) ? "" : " [" + address.getHostAddress() + "]");
         TlsRequirement tls = connector.tls();
@@ -201,18 +288,22 @@ public final class ConnectorValidation implements AutoCloseable {
                 ? tls.name().<PeerIdentity>map(PeerIdentity.OneOf::named).or(target::identity)
                 : Optional.empty();
         HopAddress hop = new HopAddress(target.host(), address, target.port());
-        if (tls.level() == TlsLevel.DANE) {
+        if (held.isEmpty()) {
+            seen.tls()
+                    .ifPresent(there ->
+                            findings.add(Finding.ok(where, STARTTLS, there.protocol() + " " + there.cipher())));
             findings.add(Finding.skipped(
                     where,
                     CERTIFICATE,
-                    "level dane is judged by delivery only, which knows whose DNS answers to believe"));
+                    "delivery does not come that far, see above"
+                            + seen.tls()
+                                    .map(there -> "; there is " + describe(there.certificate()))
+                                    .orElse("")));
+            connector.credentials().forEach(unused -> findings.add(skipped(where, AUTH)));
             return;
         }
-        if (!judge(
-                where,
-                hop,
-                seen,
-                new SessionTerms(connector.name(), tls, identity, Optional.empty(), Optional.empty()))) {
+        Optional<PublishedTrust> published = held.get().published();
+        if (!judge(where, hop, seen, new SessionTerms(connector.name(), tls, identity, published, Optional.empty()))) {
             connector.credentials().forEach(unused -> findings.add(skipped(where, AUTH)));
             return;
         }
@@ -223,7 +314,7 @@ public final class ConnectorValidation implements AutoCloseable {
                 authenticate(
                         where,
                         hop,
-                        new SessionTerms(connector.name(), tls, identity, Optional.empty(), Optional.of(credentials)));
+                        new SessionTerms(connector.name(), tls, identity, published, Optional.of(credentials)));
             }
         }
         if (connector.credentials().isEmpty()) {
@@ -280,7 +371,7 @@ public final class ConnectorValidation implements AutoCloseable {
         boolean handshake = seen.tls().isPresent();
         if (!handshake) {
             String mend = startTlsMend(seen);
-            if (level.requiresTls()) {
+            if (terms.requiresTls()) {
                 findings.add(Finding.failed(where, STARTTLS, why(seen), mend));
                 findings.add(skipped(where, CERTIFICATE));
                 return false;
@@ -318,13 +409,7 @@ public final class ConnectorValidation implements AutoCloseable {
                                     CERTIFICATE,
                                     shown,
                                     "it ends within 30 days: ask the other side whether a new one is coming")
-                            : Finding.ok(
-                                    where,
-                                    CERTIFICATE,
-                                    shown
-                                            + (level(terms).compareTo(TlsLevel.CA) < 0
-                                                    ? "; not checked at this level"
-                                                    : "")));
+                            : Finding.ok(where, CERTIFICATE, shown + howChecked(terms, tls)));
             return true;
         }
         if (failure.get().kind() != HopFailure.Kind.TLS) {
@@ -340,6 +425,20 @@ public final class ConnectorValidation implements AutoCloseable {
         return false;
     }
 
+    private static String howChecked(SessionTerms terms, SmtpObservation.Tls tls) {
+        if (terms.published().orElse(null) instanceof PublishedTrust.Dane held
+                && !held.usable().isEmpty()) {
+            return "; vouched for by TLSA "
+                    + TlsaRecords.vouching(held.usable(), tls.chain()).stream()
+                            .map(TlsaRecord::toString)
+                            .collect(Collectors.joining(" and "));
+        }
+        if (terms.published().orElse(null) instanceof PublishedTrust.MtaSts sts && sts.enforced()) {
+            return "; as the MTA-STS policy wants it";
+        }
+        return level(terms).compareTo(TlsLevel.CA) < 0 ? "; not checked at this level" : "";
+    }
+
     private static TlsLevel level(SessionTerms terms) {
         return terms.tls().level();
     }
@@ -347,6 +446,10 @@ public final class ConnectorValidation implements AutoCloseable {
     private String certificateMend(String reason, X509Certificate leaf) {
         CertificateNames names = CertificateNames.of(leaf);
         String pin = "<tls level=\"pinned\"><sha256>" + pinOf(leaf) + "</sha256></tls>";
+        if (reason.contains("TLSA records")) {
+            return "if the other side has changed its certificate, its owner must publish the new TLSA record (3 1 1 "
+                    + spkiOf(leaf) + ") before; if not, somebody is in between";
+        }
         if (reason.contains("do not match") || reason.contains("cannot match")) {
             return names.names().isEmpty()
                     ? "the certificate names no host: the other side needs another, or pin it: " + pin
@@ -373,6 +476,16 @@ public final class ConnectorValidation implements AutoCloseable {
                 .certificatePin()
                 .map(CertificatePin::sha256)
                 .orElseThrow();
+    }
+
+    private static String spkiOf(X509Certificate certificate) {
+        try {
+            return HexFormat.of()
+                    .formatHex(MessageDigest.getInstance("SHA-256")
+                            .digest(certificate.getPublicKey().getEncoded()));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java platform has SHA-256", e);
+        }
     }
 
     private boolean clientCertificate(String where, SmtpObservation seen, SessionTerms terms) {
