@@ -11,6 +11,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -59,8 +60,12 @@ public final class RelayBenchmark implements Callable<Integer> {
     @Option(names = "--rounds", defaultValue = "3", description = "measurements of each system")
     private int rounds;
 
-    @Option(names = "--warmup-rounds", defaultValue = "1", description = "rounds before them that do not count")
-    private int warmupRounds;
+    @Option(
+            names = "--warm-up",
+            defaultValue = "30",
+            paramLabel = "SECONDS",
+            description = "how long each system in Java relays before, with each transport; the others do it once")
+    private int warmUp;
 
     @Option(names = "--size", defaultValue = "5000", description = "bytes in a message's body")
     private int size;
@@ -132,26 +137,39 @@ public final class RelayBenchmark implements Callable<Integer> {
                 relays.add(system.start(workbench, nextHops));
             }
             Measurement measurement = new Measurement(workbench, nextHops, load);
-            for (int round = 1 - warmupRounds; round <= rounds; round++) {
+            for (Relay relay : relays) {
+                for (Transport transport : relay.system().transports()) {
+                    long start = System.nanoTime();
+                    do {
+                        measured("warm-up", measurement, relay, transport);
+                    } while (relay.system().isJava() && System.nanoTime() - start < TimeUnit.SECONDS.toNanos(warmUp));
+                }
+            }
+            for (int round = 1; round <= rounds; round++) {
                 for (Relay relay : relays) {
                     for (Transport transport : relay.system().transports()) {
-                        double rate = measurement.of(relay, transport);
-                        say(String.format(
-                                Locale.ROOT,
-                                "%-14s%-14s%-10s%8.0f messages/s",
-                                round < 1 ? "warm-up" : "round " + round + "/" + rounds,
-                                relay.system().label(),
-                                transport.label(),
-                                rate));
-                        if (round >= 1) {
-                            throughput.add(relay.system(), transport, rate);
-                        }
+                        throughput.add(
+                                relay.system(),
+                                transport,
+                                measured("round " + round + "/" + rounds, measurement, relay, transport));
                     }
                 }
             }
         }
         report(throughput, load, front, loadAverage);
         return 0;
+    }
+
+    private double measured(String when, Measurement measurement, Relay relay, Transport transport) {
+        double rate = measurement.of(relay, transport);
+        say(String.format(
+                Locale.ROOT,
+                "%-14s%-14s%-10s%8.0f messages/s",
+                when,
+                relay.system().label(),
+                transport.label(),
+                rate));
+        return rate;
     }
 
     private List<RelaySystem> chosen() {
@@ -166,7 +184,7 @@ public final class RelayBenchmark implements Callable<Integer> {
     private Load load() {
         bounded("--messages", messages, 1, MOST_MESSAGES);
         bounded("--rounds", rounds, 1, MOST_ROUNDS);
-        bounded("--warmup-rounds", warmupRounds, 0, MOST_ROUNDS);
+        bounded("--warm-up", warmUp, 0, MOST_SECONDS);
         bounded("--size", size, 1, MOST_BYTES);
         bounded("--senders", senders, 1, Math.min(MOST_SENDERS, messages));
         bounded("--timeout", timeout, 1, MOST_SECONDS);
@@ -208,7 +226,7 @@ public final class RelayBenchmark implements Callable<Integer> {
                     .put("senders", load.senders())
                     .put("tlsFront", front.label())
                     .put("measuredRounds", rounds)
-                    .put("warmupRounds", warmupRounds)
+                    .put("warmUpSeconds", warmUp)
                     .put("processors", processors)
                     .put("loadAverageBefore", loadAverage)
                     .put("java", java);

@@ -37,6 +37,11 @@ enum RelaySystem {
         };
     }
 
+    /** Whether it becomes faster while it runs. */
+    boolean isJava() {
+        return this == GATEWAY || this == JAMES;
+    }
+
     static Optional<RelaySystem> of(String label) {
         return Arrays.stream(values())
                 .filter(system -> system.label.equals(label))
