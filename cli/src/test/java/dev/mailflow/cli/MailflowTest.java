@@ -95,6 +95,7 @@ class MailflowTest {
         "joe@sales.contoso.com, jane@fabrikam.com, sales, encrypt, relay.fabrikam.com:587, true",
         "<>, jane@fabrikam.com, exact, domain, mail.fabrikam.com:25, true",
         "joe@contoso.com, jane@example.org, internet, opportunistic, mx:example.org, false",
+        "joe@contoso.com, jane@BÜCHER.example, internet, opportunistic, mx:xn--bcher-kva.example, false",
     })
     void explainShouldChooseTheConnectorOfTheTable(
             String from, String to, String connector, String tls, String nextHop, boolean requireTls) throws Exception {

@@ -23,6 +23,7 @@ import com.google.common.io.ByteSource;
 
 import dev.mailflow.policy.certificate.HypotheticalCertificate;
 import dev.mailflow.policy.connection.IpAddress;
+import dev.mailflow.policy.domain.DomainPattern;
 import dev.mailflow.policy.inbound.ClientSession;
 import dev.mailflow.policy.inbound.TlsSession;
 
@@ -154,10 +155,17 @@ public record ExplainRequest(
 
     private static MailAddress address(String part, String text) {
         try {
-            return new MailAddress(text.trim());
+            return new MailAddress(withALabels(text.trim()));
         } catch (AddressException e) {
             throw new IllegalArgumentException(
                     part + ": found '" + text + "', expected a mail address ('joe@contoso.com'): " + e.getMessage(), e);
         }
+    }
+
+    /** The address with its domain as it goes over the wire; James's parser knows no other. */
+    private static String withALabels(String address) {
+        int domain = address.lastIndexOf('@') + 1;
+        boolean ascii = address.substring(domain).chars().allMatch(c -> c < 128);
+        return ascii ? address : address.substring(0, domain) + DomainPattern.normalize(address.substring(domain));
     }
 }
