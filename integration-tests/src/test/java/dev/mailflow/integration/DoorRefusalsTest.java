@@ -15,6 +15,7 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -94,6 +95,12 @@ class DoorRefusalsTest {
                 "AUTH PLAIN AGpvZUBjb250b3NvLmNvbQBzZWNyZXQ= | 538 5.7.11 Encryption required",
                 "AUTH LOGIN | 538",
                 "MAIL FROM:<a@example.test> SIZE=200000 | 552",
+                "MAIL FROM:<a@example.test> SMTPUTF8 | 555 5.5.4 MAIL parameter SMTPUTF8 is not offered by this server",
+                "MAIL FROM:<a@example.test> BODY=BINARYMIME | 555 5.5.4 MAIL parameter BODY=BINARYMIME is not offered",
+                "MAIL FROM:<a@example.test> body=9BIT | 501 5.5.4",
+                "MAIL FROM:<a@example.test> SIZE=20 HOLDFOR=7 | 555 5.5.4 MAIL parameter HOLDFOR",
+                "MAIL FROM:<a@example.test> REQUIRETLS | 530 5.7.10",
+                "RCPT TO:<joe@contoso.com> RRVS=2014-04-03 | 555 5.5.4 RCPT parameter RRVS",
                 "MAIL FROM:<a@example.test> SIZE=99999999999 | 501"
             })
     void refusedCommandShouldBeToldOnceAndTheSessionGoesOn(String command, String code) throws Exception {
@@ -104,6 +111,21 @@ class DoorRefusalsTest {
             assertThat(reply).startsWith(code);
             assertToldOnce(before, "protocol", reply);
             assertThat(client.command("RSET")).startsWith("250");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "MAIL FROM:<a@example.test> BODY=8BITMIME SIZE=200 RET=HDRS ENVID=x1 AUTH=<>",
+                "MAIL FROM:<a@example.test> body=7bit",
+                "MAIL FROM:<a@example.test> XOORG=example.test"
+            })
+    void parameterThatIsKnownShouldBeTaken(String command) throws Exception {
+        try (DoorClient client = Way.plain("127.0.0.9").open(port)) {
+            assertThat(client.command(command)).startsWith("250");
+            assertThat(client.command("RCPT TO:<joe@contoso.com> NOTIFY=NEVER ORCPT=rfc822;joe@contoso.com"))
+                    .startsWith("250");
         }
     }
 

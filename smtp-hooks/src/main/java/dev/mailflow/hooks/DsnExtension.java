@@ -81,6 +81,11 @@ public final class DsnExtension extends EnvelopeExtension implements EhloExtensi
     }
 
     @Override
+    Set<String> mailParameters() {
+        return Set.of(DsnParameters.RET_PARAMETER, DsnParameters.ENVID_PARAMETER);
+    }
+
+    @Override
     Optional<Response> onMail(SMTPSession session, EsmtpParameters parameters) {
         session.removeAttachment(RECIPIENTS, State.Transaction);
         Optional<String> ret = parameters.get(DsnParameters.RET_PARAMETER);

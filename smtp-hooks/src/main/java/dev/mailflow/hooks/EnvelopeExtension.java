@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 
 import org.apache.james.protocols.api.Request;
 import org.apache.james.protocols.api.Response;
@@ -40,6 +41,9 @@ abstract class EnvelopeExtension implements CommandHandler<SMTPSession> {
             return syntaxError(e.getMessage());
         }
     }
+
+    /** The parameters of MAIL that it reads, in upper case; those of RCPT are told by hooks. */
+    abstract Set<String> mailParameters();
 
     /** Empty: nothing wrong. */
     abstract Optional<Response> onMail(SMTPSession session, EsmtpParameters parameters);

@@ -3,6 +3,7 @@ package dev.mailflow.hooks;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 import org.apache.james.protocols.api.ProtocolSession.AttachmentKey;
 import org.apache.james.protocols.api.ProtocolSession.State;
@@ -36,6 +37,11 @@ public final class RequireTlsExtension extends EnvelopeExtension implements Ehlo
     @Override
     public List<String> getImplementedEsmtpFeatures(SMTPSession session) {
         return session.isTLSStarted() ? List.of(KEYWORD) : List.of();
+    }
+
+    @Override
+    Set<String> mailParameters() {
+        return Set.of(KEYWORD);
     }
 
     @Override
