@@ -112,7 +112,7 @@ class CrashTest {
                 .configuration();
     }
 
-    private static ForkedProcess gateway(Path directory, Path conf) {
+    static ForkedProcess gateway(Path directory, Path conf) {
         return ForkedProcess.java(
                 directory,
                 directory.resolve("output.txt"),
@@ -125,7 +125,7 @@ class CrashTest {
                         directory.resolve("data").toString()));
     }
 
-    private static void awaitReady(ForkedProcess gateway) {
+    static void awaitReady(ForkedProcess gateway) {
         long before = readiness(gateway);
         GatewayScenario.await().until(() -> {
             if (!gateway.isAlive()) {

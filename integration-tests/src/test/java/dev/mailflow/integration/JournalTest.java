@@ -10,6 +10,11 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
+import org.apache.james.core.MailAddress;
+import org.apache.james.mailrepository.api.MailRepository;
+import org.apache.james.mailrepository.api.MailRepositoryStore;
+import org.apache.james.mailrepository.api.MailRepositoryUrl;
+import org.apache.mailet.Mail;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -17,6 +22,7 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
+import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
 import dev.mailflow.integration.DoorClient.Way;
 import dev.mailflow.policy.event.MailFlowEvent;
 
@@ -27,11 +33,19 @@ class JournalTest {
     private static final Way SCRUBBER = Way.plain("127.0.7.1");
 
     private ScriptedSmtpPeer world;
+    private ScriptedSmtpPeer archive;
+    private ScriptedSmtpPeer full;
     private GatewayScenario scenario;
 
     @BeforeAll
     void start(@TempDir Path directory) throws Exception {
         world = ScriptedSmtpPeer.builder().start();
+        archive = ScriptedSmtpPeer.builder()
+                .on("RCPT", Action.reply("451 4.3.0 not now"), Action.reply("451 4.3.0 not yet"))
+                .start();
+        full = ScriptedSmtpPeer.builder()
+                .always("RCPT", Action.reply("550 5.2.2 full"))
+                .start();
         scenario = GatewayScenario.in(directory)
                 .edit(
                         "smtpserver.xml",
@@ -45,6 +59,12 @@ class JournalTest {
                                         + "<mailet match=\"All\" class=\"dev.mailflow.mailets.Journal\">"
                                         + "<journalMailbox>legal@contoso.com</journalMailbox>"
                                         + "<scope>external</scope><recipient>j@contoso.com</recipient></mailet>"
+                                        + "<mailet match=\"All\" class=\"dev.mailflow.mailets.Journal\">"
+                                        + "<journalMailbox>all@archive.test</journalMailbox>"
+                                        + "<recipient>archived@contoso.com</recipient></mailet>"
+                                        + "<mailet match=\"All\" class=\"dev.mailflow.mailets.Journal\">"
+                                        + "<journalMailbox>journal@full.test</journalMailbox>"
+                                        + "<recipient>refused@contoso.com</recipient></mailet>"
                                         + "<!-- the transport rules of mailflow.xml"))
                 .policy(
                         """
@@ -55,15 +75,32 @@ class JournalTest {
                           </inboundConnector>
                         </inboundConnectors>
                         <outboundConnectors>
+                          <outboundConnector name="archive" type="partner">
+                            <recipientDomain>archive.test</recipientDomain>
+                            <smartHost>127.0.0.1:%d</smartHost>
+                            <tls level="none"/>
+                            <retry schedule="1s" warnAfter="4h" expireAfter="2d"/>
+                          </outboundConnector>
+                          <outboundConnector name="full" type="partner">
+                            <recipientDomain>full.test</recipientDomain>
+                            <smartHost>127.0.0.1:%d</smartHost>
+                            <tls level="none"/>
+                          </outboundConnector>
                           <outboundConnector name="internet" type="internet">
                             <recipientDomain>*</recipientDomain>
                             <smartHost>127.0.0.1:%d</smartHost>
                             <tls level="none"/>
                           </outboundConnector>
-                        </outboundConnectors>"""
-                                .formatted(world.port()))
+                        </outboundConnectors>
+                        <transportRules>
+                          <rule name="Copy"><sieve><![CDATA[
+                            require ["vnd.mailflow"];
+                            if header :contains "Subject" "copied" { bcc "secret@world.test"; }
+                          ]]></sieve></rule>
+                        </transportRules>"""
+                                .formatted(archive.port(), full.port(), world.port()))
                 .start();
-        for (String user : List.of("j", "k", "journal", "legal")) {
+        for (String user : List.of("j", "k", "archived", "refused", "journal", "legal")) {
             scenario.gateway().addUser(user + "@contoso.com", "a-password");
         }
     }
@@ -74,6 +111,8 @@ class JournalTest {
             scenario.close();
         }
         world.close();
+        archive.close();
+        full.close();
     }
 
     private void send(Way way, String sender, String subject, String headers, String... recipients) throws Exception {
@@ -165,5 +204,56 @@ class JournalTest {
         GatewayScenario.await().until(() -> journaled("escaping") == 1);
         // only the one from the Internet, whose mark nobody believes
         GatewayScenario.await().until(() -> journaled("returning") == before + 1);
+    }
+
+    @Test
+    void reportShouldNameTheRecipientsThatTransportRulesAdd() throws Exception {
+        send(INTERNET, "e@world.test", "copied", "", "k@contoso.com");
+
+        assertThat(report("journal@contoso.com", "copied"))
+                .contains("Recipient: k@contoso.com\r\nRecipient: secret@world.test\r\n");
+        GatewayScenario.await().until(() -> world.messages().stream()
+                .anyMatch(message -> message.recipients().toString().contains("secret@world.test")));
+        assertThat(reports("journal@contoso.com", "copied")).hasSize(1);
+        assertThat(journaled("copied")).isEqualTo(1);
+    }
+
+    @Test
+    void reportShouldBeKeptAndTriedAgainWhileTheJournalMailboxCannotBeReached() throws Exception {
+        send(INTERNET, "e@world.test", "archived", "", "archived@contoso.com");
+
+        GatewayScenario.await().until(() -> archive.messages().size() == 1);
+        assertThat(archive.messages().get(0).text()).contains("Message-Id: <archived@world.test>\r\n");
+        assertThat(archive.sessions().stream()
+                        .flatMap(session -> session.commands().stream())
+                        .filter(command -> command.startsWith("RCPT TO:<all@archive.test>")))
+                .hasSize(3);
+        assertThat(reports("archived@contoso.com", "archived")).hasSize(1);
+        assertThat(toldToTheSender()).isEmpty();
+    }
+
+    @Test
+    void reportThatIsRefusedShouldWaitForAnAdministratorAndNotBounce() throws Exception {
+        send(INTERNET, "e@world.test", "refused", "", "refused@contoso.com");
+
+        MailRepository kept = scenario.gateway()
+                .instance(MailRepositoryStore.class)
+                .select(MailRepositoryUrl.from("file://var/mail/error/"));
+        GatewayScenario.await().until(() -> kept.size() == 1);
+        Mail report = kept.retrieve(kept.list().next());
+        assertThat(report.getRecipients()).extracting(MailAddress::asString).containsExactly("journal@full.test");
+        assertThat(report.getMessage().getHeader("X-MS-Journal-Report")).isNotNull();
+        assertThat(report.getMessage().getSubject()).isEqualTo("refused");
+        GatewayScenario.await()
+                .until(() -> !reports("refused@contoso.com", "refused").isEmpty());
+        assertThat(toldToTheSender()).isEmpty();
+    }
+
+    private List<String> toldToTheSender() {
+        return world.messages().stream()
+                .filter(message -> message.recipients().toString().contains("e@world.test")
+                        && message.text().contains("multipart/report"))
+                .map(ScriptedSmtpPeer.ReceivedMessage::text)
+                .toList();
     }
 }

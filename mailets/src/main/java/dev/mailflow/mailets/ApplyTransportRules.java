@@ -164,7 +164,8 @@ public final class ApplyTransportRules extends GenericMailet {
         act(mail, message.header(), outcome);
     }
 
-    private static RuleMessage message(Mail mail, MailFlowPolicy policy) throws MessagingException, IOException {
+    /** The mail as rules see it. */
+    static RuleMessage message(Mail mail, MailFlowPolicy policy) throws MessagingException, IOException {
         MimeMessage message = mail.getMessage();
         return RuleMessage.read(
                 () -> {

@@ -42,6 +42,7 @@ import dev.mailflow.policy.header.HeaderField;
 import dev.mailflow.policy.header.HeaderSection;
 import dev.mailflow.policy.header.InternalStatus;
 import dev.mailflow.policy.inbound.InboundFacts;
+import dev.mailflow.policy.rule.TransportRules;
 
 /**
  * Sends a journal report on each message to a journal mailbox: exactly one, however often the message is split, and also
@@ -55,6 +56,9 @@ import dev.mailflow.policy.inbound.InboundFacts;
  *   <processor>transport</processor>            <!-- where reports begin; default transport, past the rules of root -->
  * </mailet>
  * }</pre>
+ *
+ * <p>The report joins the processing of the message: with a queue that can do so, both are committed at once, and a crash
+ * neither loses nor doubles it. It names the recipients of the envelope and those that the transport rules are going to add.
  *
  * <p>{@code internal}: sent by somebody inside, to anybody inside. {@code external}: from outside or to anybody outside.
  * Belongs in {@code root}, after {@link HeaderFirewall} and before whatever splits, discards or sends. The report is queued
@@ -151,7 +155,7 @@ public final class Journal extends GenericMailet {
         fields.add(HeaderField.of(JournalMarks.HEADER, marks.mark(identity, clock.instant())));
         fields.addAll(headers.fields());
         if (!before) {
-            send(mail);
+            send(mail, added(mail));
         }
         done.add(journal.asString());
         mail.setAttribute(new Attribute(
@@ -228,9 +232,26 @@ public final class Journal extends GenericMailet {
                         .isPresent();
     }
 
-    private void send(Mail mail) throws MessagingException {
+    /**
+     * Whom the transport rules are going to add, for copies that they make come by no journal. Rules that fail now are tried
+     * later, and the report does not wait for them.
+     */
+    private Set<MailAddress> added(Mail mail) throws MessagingException, IOException {
+        MailFlowPolicy policy = policies.current();
+        Set<MailAddress> added = new LinkedHashSet<>();
+        if (!policy.transportRules().isEmpty() && !MailMarks.isJudged(mail)) {
+            policy.transportRules()
+                    .apply(ApplyTransportRules.message(mail, policy), TransportRules.Stage.PROCESSING, clock.instant())
+                    .shares()
+                    .forEach(share -> added.addAll(share.recipients()));
+            added.removeAll(mail.getRecipients());
+        }
+        return added;
+    }
+
+    private void send(Mail mail, Set<MailAddress> added) throws MessagingException {
         MimeMessageInputStreamSource source =
-                JournalReport.on(mail, getMailetContext().getPostmaster(), journal, clock.instant());
+                JournalReport.on(mail, added, getMailetContext().getPostmaster(), journal, clock.instant());
         MailImpl report = MailImpl.builder()
                 .name(MailImpl.getId())
                 .sender(MaybeSender.nullSender())
@@ -238,6 +259,7 @@ public final class Journal extends GenericMailet {
                 .mimeMessage(new MimeMessageWrapper(source))
                 .addAttribute(new Attribute(DeliveryService.JOURNAL_REPORT, AttributeValue.of(true)))
                 .build();
+        mail.getAttribute(DeliveryService.PROCESSING).ifPresent(report::setAttribute);
         try {
             getMailetContext().sendMail(report, processor);
         } finally {

@@ -9,8 +9,10 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import java.util.Collection;
 import java.util.Locale;
 import java.util.UUID;
+import java.util.stream.Stream;
 
 import javax.mail.MessagingException;
 import javax.mail.internet.MimeMessage;
@@ -37,10 +39,12 @@ final class JournalReport {
     /**
      * Writes the report on a mail.
      *
+     * @param added recipients besides those of the envelope
      * @param from who reports: the postmaster
      * @throws MessagingException when the mail cannot be read
      */
-    static MimeMessageInputStreamSource on(Mail mail, MailAddress from, MailAddress journal, Instant now)
+    static MimeMessageInputStreamSource on(
+            Mail mail, Collection<MailAddress> added, MailAddress from, MailAddress journal, Instant now)
             throws MessagingException {
         MimeMessage original = mail.getMessage();
         String boundary = "=_journal_" + UUID.randomUUID();
@@ -69,7 +73,7 @@ final class JournalReport {
             out.write(header.getBytes(StandardCharsets.UTF_8));
             // not closed, which would close the report
             OutputStream quoted = MimeUtility.encode(out, "quoted-printable");
-            quoted.write(text(mail, original, subject).getBytes(StandardCharsets.UTF_8));
+            quoted.write(text(mail, added, original, subject).getBytes(StandardCharsets.UTF_8));
             quoted.flush();
             out.write(beforeAttachment.getBytes(StandardCharsets.UTF_8));
             in.transferTo(out);
@@ -81,7 +85,8 @@ final class JournalReport {
         return source;
     }
 
-    private static String text(Mail mail, MimeMessage original, String subject) throws MessagingException {
+    private static String text(Mail mail, Collection<MailAddress> added, MimeMessage original, String subject)
+            throws MessagingException {
         StringBuilder text = new StringBuilder()
                 .append("Sender: ")
                 .append(mail.getMaybeSender().asString("<>"))
@@ -90,7 +95,7 @@ final class JournalReport {
                 .append("\r\nMessage-Id: ")
                 .append(oneLine(original.getMessageID()))
                 .append("\r\n");
-        mail.getRecipients()
+        Stream.concat(mail.getRecipients().stream(), added.stream())
                 .forEach(recipient ->
                         text.append("Recipient: ").append(recipient).append("\r\n"));
         return text.toString();

@@ -88,6 +88,12 @@ public final class DeliveryService {
     /** True on a journal report: it has no sender to be told, and must not be lost. */
     public static final AttributeName JOURNAL_REPORT = AttributeName.of("mailflow.journalReport");
 
+    /**
+     * On a mail that a queue handed out to be processed: names that processing. What is queued meanwhile and bears the same is
+     * queued when the processing is done, in the same commit, by queues that can do so; others know nothing of it.
+     */
+    public static final AttributeName PROCESSING = AttributeName.of("mailflow.queue.delivery");
+
     /** How long a stop waits for attempts that are under way before it leaves them to the next start. */
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(15);
     /** How long a stop waits for the outcomes of attempts that it ended. */

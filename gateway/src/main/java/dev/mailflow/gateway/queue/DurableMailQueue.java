@@ -34,7 +34,7 @@ import org.reactivestreams.Publisher;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-import dev.mailflow.gateway.storage.StoredMail;
+import dev.mailflow.delivery.queue.DeliveryService;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 
@@ -102,7 +102,7 @@ final class DurableMailQueue implements ManageableMailQueue {
         TimeMetric time = metrics.timer(ENQUEUED_TIMER_METRIC_NAME_PREFIX + name.asString());
         try {
             Optional<Delivery> processed = AttributeUtils.getValueAndCastFromMail(
-                            mail, StoredMail.DELIVERY, String.class)
+                            mail, DeliveryService.PROCESSING, String.class)
                     .map(deliveries::get);
             if (processed.isPresent()) {
                 MailStore.Prepared prepared = store.prepare(mail, index, due(delay));
@@ -183,7 +183,7 @@ final class DurableMailQueue implements ManageableMailQueue {
     private MailQueueItem deliver(Entry entry, MailImpl mail) {
         // never the same twice: a copy that somebody kept must not join another processing of the same mail
         String token = UUID.randomUUID().toString();
-        mail.setAttribute(new Attribute(StoredMail.DELIVERY, AttributeValue.of(token)));
+        mail.setAttribute(new Attribute(DeliveryService.PROCESSING, AttributeValue.of(token)));
         Delivery delivery = new Delivery(store, clock, entry, mail, () -> deliveries.remove(token));
         deliveries.put(token, delivery);
         return decorators.decorate(delivery, name);

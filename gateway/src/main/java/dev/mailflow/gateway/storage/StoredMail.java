@@ -28,9 +28,11 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 
+import dev.mailflow.delivery.queue.DeliveryService;
+
 /**
  * Everything of a mail but its content: the first line of a {@link MailFile}. Attributes that James cannot write as JSON are
- * left out, as its queues do.
+ * left out, as its queues do; so is the name of the processing that a mail is in, which means nothing afterwards.
  *
  * @param sender empty for the null reverse-path
  * @param lastUpdated ISO 8601, UTC
@@ -49,9 +51,6 @@ public record StoredMail(
         Map<String, JsonNode> attributes,
         Map<String, List<String>> headers) {
 
-    /** Names the processing that a mail is in; means nothing afterwards, and so is not stored. */
-    public static final AttributeName DELIVERY = AttributeName.of("mailflow.queue.delivery");
-
     private static final ObjectMapper JSON =
             JsonMapper.builder().addModule(new Jdk8Module()).build();
 
@@ -65,7 +64,7 @@ public record StoredMail(
     public static StoredMail of(Mail mail) {
         Map<String, JsonNode> attributes = new LinkedHashMap<>();
         mail.attributes()
-                .filter(attribute -> !attribute.getName().equals(DELIVERY))
+                .filter(attribute -> !attribute.getName().equals(DeliveryService.PROCESSING))
                 .forEach(attribute -> attribute
                         .getValue()
                         .toJson()
