@@ -7,11 +7,13 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -19,25 +21,50 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 
-import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.integration.DoorClient.Way;
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.testing.TestCertificates;
 
 /**
- * The path table of hybrid transport over real SMTP and TLS: a real Postfix is the cloud, a scripted server with STARTTLS
- * the rest of the world.
+ * The path table of hybrid transport over real SMTP and TLS between independent servers: a Postfix is the cloud, an Exim the
+ * rest of the world. Every message arrives with the header that its sender wrote, byte for byte, and with the fields that its
+ * path adds and no others.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class HybridPathsTest {
     private static final TestCertificates.Authority AUTHORITY = TestCertificates.authority("Hybrid Test CA");
-    private static final Way INTERNET = Way.plain("127.0.5.1");
+    private static final String INTERNET_ADDRESS = "127.0.5.1";
+    private static final Way INTERNET = Way.plain(INTERNET_ADDRESS);
     private static final String CLOUD_NAME = "mail.cloud.example";
+    private static final String WORLD_NAME = "mx.world.test";
     private static final String OUR_NAME = "gateway.contoso.com";
+    /** Written on everything that comes in. */
+    private static final String VERDICT = "x-mailflow-connection-filter";
+
+    private static final String MARK = "x-seen-as";
+    private static final String PROMOTED = "x-ms-exchange-organization-authas";
+    private static final String[] STRANGE_ACROSS = {
+        VERDICT,
+        "x-ms-exchange-crosspremises-authas",
+        "x-ms-exchange-crosspremises-authsource",
+        "x-ms-exchange-crosspremises-messagedirectionality"
+    };
+    private static final String[] INTERNAL_ACROSS = {
+        VERDICT,
+        MARK,
+        "x-ms-exchange-crosspremises-authas",
+        "x-ms-exchange-crosspremises-authsource",
+        "x-ms-exchange-crosspremises-authmechanism",
+        "x-ms-exchange-crosspremises-messagedirectionality",
+        "x-ms-exchange-crosspremises-scl"
+    };
+    /** What servers write about the way a message took; each has its own assertions. */
+    private static final Set<String> TRACE = Set.of("received", "return-path", "delivered-to", "x-original-to");
 
     private TestCertificates.Issued cloudCertificate;
     private PostfixPremises cloud;
-    private ScriptedSmtpPeer world;
+    private EximPeer world;
+    private int worldPort;
     private GatewayScenario scenario;
     private int port;
 
@@ -51,26 +78,18 @@ class HybridPathsTest {
     @BeforeAll
     void start(@TempDir Path directory) throws Exception {
         PostfixPremises.require();
+        EximPeer.require();
         cloudCertificate = AUTHORITY.leaf(CLOUD_NAME).issue();
         TestCertificates.Issued ours = AUTHORITY.leaf(OUR_NAME).issue();
         Path ca = TestCertificates.writePem(directory.resolve("ca.pem"), AUTHORITY.certificate());
-        world = ScriptedSmtpPeer.builder()
-                .startTls(AUTHORITY.leaf("mx.world.test").issue())
-                .start();
+        worldPort = StockJamesTest.freePort();
         cloud = PostfixPremises.in(
                 directory.resolve("postfix"), CLOUD_NAME, "contoso.mail.onmicrosoft.com", cloudCertificate, ca);
         GatewayScenario.Builder builder = GatewayScenario.in(directory.resolve("gateway"))
                 .edit("smtpserver.xml", text -> text.replace(
                                 "<authorizedAddresses>127.0.0.0/8</authorizedAddresses>", "")
                         .replace("file://var/tls/server.key", "file://conf/gateway.key")
-                        .replace("file://var/tls/server.crt", "file://conf/gateway.crt"))
-                .edit(
-                        "mailetcontainer.xml",
-                        text -> text.replace(
-                                "<!-- mail from the inside, and from",
-                                "<mailet match=\"dev.mailflow.matchers.IsInternal\" class=\"SetMimeHeader\">"
-                                        + "<name>X-Seen-As</name><value>internal</value></mailet>"
-                                        + "<!-- mail from the inside, and from"));
+                        .replace("file://var/tls/server.crt", "file://conf/gateway.crt"));
         Path conf = builder.configuration();
         Files.copy(ca, conf.resolve("ca.pem"));
         ours.writePkcs12(conf.resolve("gateway.p12"), "gateway");
@@ -80,6 +99,16 @@ class HybridPathsTest {
         scenario = builder.policy(policy(MX_HERE)).start();
         scenario.gateway().addUser("j@contoso.com", "a-password");
         port = scenario.gateway().port("smtp");
+        world = EximPeer.start(
+                directory.resolve("exim"),
+                worldPort,
+                WORLD_NAME,
+                INTERNET_ADDRESS,
+                AUTHORITY.leaf(WORLD_NAME).issue(),
+                ca,
+                "contoso.com",
+                port);
+        cloud.sendDirectly("elsewhere.test", worldPort);
         cloud.start(port, OUR_NAME);
     }
 
@@ -121,6 +150,12 @@ class HybridPathsTest {
                     <tls level="opportunistic"/>
                   </outboundConnector>
                 </outboundConnectors>
+                <transportRules>
+                  <rule name="Mark"><sieve><![CDATA[
+                    require ["editheader", "vnd.mailflow"];
+                    if internalsender { addheader "X-Seen-As" "internal"; }
+                  ]]></sieve></rule>
+                </transportRules>
                 <hybrid>
                   <sharedDomain>contoso.com</sharedDomain>
                   <remoteRoutingDomain>contoso.mail.onmicrosoft.com</remoteRoutingDomain>
@@ -136,7 +171,7 @@ class HybridPathsTest {
                         cloud.port(),
                         CLOUD_NAME,
                         topology.outboundRelay() ? "<cost>9</cost>" : "",
-                        world.port(),
+                        worldPort,
                         topology.mx(),
                         topology.centralized());
     }
@@ -158,15 +193,21 @@ class HybridPathsTest {
                 .isPresent());
     }
 
-    private static String message(String subject) {
-        return "From: someone@sender.test\r\nTo: undisclosed-recipients:;\r\nMessage-ID: <" + subject
-                + "@sender.test>\r\nX-Odd:   spacing\t kept\r\nSubject: " + subject + "\r\n\r\nBody of " + subject
-                + " \r\n";
+    private static String header(String subject) {
+        return "From: someone@sender.test\r\nTo: undisclosed-recipients:;\r\n"
+                + "Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <" + subject + "@sender.test>\r\n"
+                + "X-Odd:   spacing\t kept \r\nX-Folded: one\r\n\ttwo\r\n  three\r\nX-Empty:\r\nx-lower:no space\r\n"
+                + "X-Twice: 1\r\nX-Encoded: =?utf-8?Q?gr=C3=BC=C3=9Fe?=\r\nX-Twice: 2\r\nX-Eight-Bit: gr\u00fc\u00dfe\r\n"
+                + "X-Long: " + "0123456789".repeat(90) + "\r\nSubject: " + subject + "\r\n";
     }
 
-    /** A stranger at the gateway's door. */
+    private static String message(String subject) {
+        return header(subject) + "\r\nBody of " + subject + " \r\n";
+    }
+
+    /** A stranger, whose server hands his mail to the gateway. */
     private void fromInternet(String subject, String headers, String... recipients) throws IOException {
-        try (DoorClient client = INTERNET.open(port)) {
+        try (DoorClient client = Way.plain("127.0.0.1").open(world.port())) {
             transaction(client, "e@world.test", headers + message(subject), recipients);
         }
     }
@@ -218,9 +259,7 @@ class HybridPathsTest {
     }
 
     private String atWorld(String subject) {
-        return only(subject, () -> world.messages().stream()
-                .map(ScriptedSmtpPeer.ReceivedMessage::text)
-                .toList());
+        return only(subject, world::delivered);
     }
 
     private String here(String subject) {
@@ -232,21 +271,57 @@ class HybridPathsTest {
         return text.substring(0, text.indexOf("\n\n") + 1);
     }
 
-    /** The hosts that took the message, the last first. */
-    private static List<String> hops(String message) {
-        List<String> hops = new ArrayList<>();
-        for (String field : head(message).split("\n(?![ \t])")) {
-            if (field.startsWith("Received:")) {
-                hops.add(field.replaceAll("\\s+", " ").contains("by " + CLOUD_NAME) ? "cloud" : "gateway");
-            }
-        }
-        return hops;
+    private static List<String> fields(String head) {
+        return List.of(head.split("\n(?![ \t])"));
     }
 
-    private static void assertUnchanged(String message, String subject) {
-        assertThat(message.replace("\r\n", "\n"))
-                .contains("X-Odd:   spacing\t kept\n")
-                .endsWith("\n\nBody of " + subject + " \n");
+    private static String nameOf(String field) {
+        return field.substring(0, field.indexOf(':')).toLowerCase(Locale.ROOT);
+    }
+
+    /** The hosts that took the message, the last first. */
+    private static List<String> hops(String message) {
+        return fields(head(message)).stream()
+                .filter(field -> nameOf(field).equals("received"))
+                .map(field -> field.replaceAll("\\s+", " "))
+                .map(field -> field.contains("by " + CLOUD_NAME)
+                        ? "cloud"
+                        : field.contains("by " + WORLD_NAME) ? "world" : "gateway")
+                .toList();
+    }
+
+    /**
+     * The message has the fields that its sender wrote, in their order, every byte of them; those of its way; and one each
+     * of the added ones.
+     */
+    private static void assertUnchanged(String message, String subject, String... added) {
+        assertHas(message, header(subject), subject, added);
+    }
+
+    /** As above, but for what James does to bytes that are not ASCII when it writes a header into a mailbox. */
+    private static void assertUnchangedHere(String message, String subject, String... added) {
+        assertHas(message, header(subject).replaceAll("[^\\p{ASCII}]", "?"), subject, added);
+    }
+
+    private static void assertHas(String message, String header, String subject, String... added) {
+        List<String> written = fields(header.replace("\r\n", "\n"));
+        Set<String> names = written.stream().map(HybridPathsTest::nameOf).collect(Collectors.toSet());
+        List<String> arrived = fields(head(message));
+        assertThat(arrived.stream().filter(field -> names.contains(nameOf(field))))
+                .containsExactlyElementsOf(written);
+        assertThat(arrived.stream()
+                        .map(HybridPathsTest::nameOf)
+                        .filter(name -> !names.contains(name) && !TRACE.contains(name)))
+                .containsExactlyInAnyOrder(added);
+        assertThat(message.replace("\r\n", "\n")).endsWith("\n\nBody of " + subject + " \n");
+    }
+
+    private static void assertAtWorldOverTls(EximPeer world, String message) {
+        String id = message.replaceAll("(?s).*?\\(Exim [^)]*\\)\\s.*?\\bid (\\S+).*", "$1");
+        assertThat(world.log().lines().filter(line -> line.contains(id + " <=")))
+                .singleElement()
+                .asString()
+                .contains("P=esmtps X=TLS1.");
     }
 
     @Test
@@ -257,16 +332,16 @@ class HybridPathsTest {
 
         String j = here("mx-here");
         String d = inCloud("mx-here");
-        assertThat(hops(j)).containsExactly("gateway");
-        assertThat(hops(d)).containsExactly("cloud", "gateway");
+        assertThat(hops(j)).containsExactly("gateway", "world");
+        assertThat(hops(d)).containsExactly("cloud", "gateway", "world");
         assertThat(head(d))
                 .contains("X-Original-To: d@contoso.mail.onmicrosoft.com\n")
                 .contains("X-MS-Exchange-CrossPremises-AuthAs: Anonymous\n")
                 .doesNotContain("Internal")
                 .doesNotContain("X-Seen-As")
                 .doesNotContain("X-MS-Exchange-Organization");
-        assertUnchanged(d, "mx-here");
-        assertUnchanged(j, "mx-here");
+        assertUnchanged(d, "mx-here", STRANGE_ACROSS);
+        assertUnchangedHere(j, "mx-here", VERDICT);
         assertThat(cloud.log()).contains("Trusted TLS connection established from localhost[127.0.0.1]");
         assertThat(head(d)).contains("(verified OK)").contains("Client CN \"" + OUR_NAME + "\"");
     }
@@ -291,7 +366,7 @@ class HybridPathsTest {
         assertThat(head(j))
                 .contains("X-MS-Exchange-Organization-AuthAs: Anonymous\n")
                 .contains("X-Seen-As: internal");
-        assertUnchanged(j, "mx-cloud");
+        assertUnchangedHere(j, "mx-cloud", VERDICT, MARK, PROMOTED);
         assertThat(cloud.log()).contains("Verified TLS connection established to 127.0.0.1[127.0.0.1]:" + port);
     }
 
@@ -307,7 +382,7 @@ class HybridPathsTest {
         assertThat(head(d))
                 .contains("X-Original-To: d@contoso.mail.onmicrosoft.com\n")
                 .contains("X-Seen-As: internal");
-        assertUnchanged(d, "central-in");
+        assertUnchanged(d, "central-in", INTERNAL_ACROSS);
     }
 
     @Test
@@ -317,9 +392,10 @@ class HybridPathsTest {
         byCloud("d@contoso.com", "central-out", "X-MS-Exchange-CrossPremises-SCL: -1\r\n", "e@world.test");
 
         String e = atWorld("central-out");
-        assertThat(hops(e)).containsExactly("gateway", "cloud");
+        assertThat(hops(e)).containsExactly("world", "gateway", "cloud");
         assertThat(head(e)).doesNotContain("X-MS-Exchange").contains("X-Seen-As: internal");
-        assertUnchanged(e, "central-out");
+        assertUnchanged(e, "central-out", VERDICT, MARK);
+        assertAtWorldOverTls(world, e);
     }
 
     @Test
@@ -336,7 +412,7 @@ class HybridPathsTest {
                 .containsPattern("X-MS-Exchange-CrossPremises-AuthSource: \\S+\n")
                 .contains("X-MS-Exchange-CrossPremises-AuthMechanism: 04\n")
                 .doesNotContain("X-MS-Exchange-Organization");
-        assertUnchanged(d, "to-cloud");
+        assertUnchanged(d, "to-cloud", INTERNAL_ACROSS);
     }
 
     @Test
@@ -346,8 +422,9 @@ class HybridPathsTest {
         fromHere("to-world", "e@world.test");
 
         String e = atWorld("to-world");
-        assertThat(hops(e)).containsExactly("gateway");
-        assertThat(head(e)).doesNotContain("X-MS-Exchange");
+        assertThat(hops(e)).containsExactly("world", "gateway");
+        assertUnchanged(e, "to-world", VERDICT, MARK);
+        assertAtWorldOverTls(world, e);
     }
 
     @Test
@@ -361,19 +438,33 @@ class HybridPathsTest {
         assertThat(head(j))
                 .contains("X-MS-Exchange-Organization-AuthAs: Internal\n")
                 .contains("X-Seen-As: internal");
+        assertUnchangedHere(j, "cloud-here", VERDICT, MARK, PROMOTED);
     }
 
     @Test
     void everythingForTheInternetShouldLeaveThroughTheCloudWhereThatIsTheWay() throws Exception {
         in(OUT_BY_CLOUD);
-        int before = world.messages().size();
 
-        // the cloud hands what is not its own to us again, as a relay without a way of its own would: that is a loop
         fromHere("out-by-cloud", "e@elsewhere.test");
 
+        String e = atWorld("out-by-cloud");
+        assertThat(hops(e)).containsExactly("world", "cloud", "gateway");
+        String relayed = "to=<e@elsewhere.test>, relay=127.0.0.1[127.0.0.1]:" + worldPort;
+        GatewayScenario.await().until(() -> cloud.log().contains(relayed));
+        assertUnchanged(e, "out-by-cloud", INTERNAL_ACROSS);
+    }
+
+    @Test
+    void mailForTheInternetShouldNotComeBackFromTheCloudThatIsItsWayOut() throws Exception {
+        in(OUT_BY_CLOUD);
+        int before = world.delivered().size();
+
+        // the cloud hands what is not its own to us again, as a relay without a way of its own would: that is a loop
+        fromHere("looping", "e@looping.test");
+
         GatewayScenario.await().until(() -> cloud.log().contains("554 5.4.14 Routing loop"));
-        assertThat(cloud.log()).contains("to=<e@elsewhere.test>");
-        assertThat(world.messages()).hasSize(before);
+        assertThat(cloud.log()).contains("to=<e@looping.test>");
+        assertThat(world.delivered()).hasSize(before);
     }
 
     @Test

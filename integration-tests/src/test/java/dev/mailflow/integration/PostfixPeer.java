@@ -3,13 +3,10 @@ package dev.mailflow.integration;
 
 import java.io.File;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -76,7 +73,7 @@ final class PostfixPeer implements AutoCloseable {
 
     private void configure(String domain, String mailbox, String otherDomain, int otherPort) throws Exception {
         // its processes drop their privileges and must be able to pass
-        Files.setPosixFilePermissions(directory.getParent(), PosixFilePermissions.fromString("rwxr-xr-x"));
+        PostfixPremises.letOthersPass(directory.getParent());
         Path queue = Files.createDirectories(directory.resolve("queue"));
         Path data = Files.createDirectories(directory.resolve("data"));
         Path mail = Files.createDirectories(directory.resolve("mail"));
@@ -146,19 +143,7 @@ final class PostfixPeer implements AutoCloseable {
 
     /** What has been delivered to a mailbox. */
     List<String> delivered(String mailbox) {
-        Path inbox = directory.resolve("mail").resolve(mailbox).resolve("new");
-        if (!Files.isDirectory(inbox)) {
-            return List.of();
-        }
-        try (Stream<Path> files = Files.list(inbox)) {
-            List<String> messages = new ArrayList<>();
-            for (Path file : files.toList()) {
-                messages.add(Files.readString(file, StandardCharsets.ISO_8859_1));
-            }
-            return messages;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return EximPeer.mailsIn(directory.resolve("mail").resolve(mailbox).resolve("new"));
     }
 
     String log() throws IOException {

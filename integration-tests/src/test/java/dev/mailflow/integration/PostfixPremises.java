@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.ServerSocket;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFileAttributeView;
@@ -15,7 +14,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 
 import dev.mailflow.policy.testing.TestCertificates;
 
@@ -60,15 +58,17 @@ final class PostfixPremises implements AutoCloseable {
         }
     }
 
+    /** A mail server works as another user than the tests. */
+    static void letOthersPass(Path directory) throws IOException {
+        for (Path above = directory; above != null && above.toString().startsWith("/tmp/"); above = above.getParent()) {
+            Files.setPosixFilePermissions(above, PosixFilePermissions.fromString("rwxr-xr-x"));
+        }
+    }
+
     private void prepare(String hostName, String mailboxDomain, TestCertificates.Issued shown, Path ca)
             throws IOException {
-        // Postfix works as another user
-        for (Path above = directory; above != null && !above.equals(Path.of("/tmp")); above = above.getParent()) {
-            if (Files.exists(above) && above.toString().startsWith("/tmp/")) {
-                Files.setPosixFilePermissions(above, PosixFilePermissions.fromString("rwxr-xr-x"));
-            }
-        }
         Files.createDirectories(conf);
+        letOthersPass(directory);
         Files.createDirectories(directory.resolve("queue"));
         Path data = Files.createDirectories(directory.resolve("data"));
         Path mail = Files.createDirectories(directory.resolve("mail"));
@@ -132,6 +132,12 @@ final class PostfixPremises implements AutoCloseable {
         resume();
     }
 
+    /** Before it starts: mail for a domain goes to a port of loopback, not to the gateway. */
+    void sendDirectly(String domain, int to) throws IOException {
+        Files.writeString(conf.resolve("transport"), domain + " smtp:[127.0.0.1]:" + to + "\n");
+        postconf("-e", "transport_maps=texthash:" + conf.resolve("transport"));
+    }
+
     void resume() throws IOException {
         run("/usr/sbin/postfix", "-c", conf.toString(), "start");
     }
@@ -156,19 +162,7 @@ final class PostfixPremises implements AutoCloseable {
 
     /** Everything delivered to its mailboxes, as it was written to disk. */
     List<String> delivered() {
-        Path inbox = directory.resolve("mail/inbox/new");
-        if (!Files.isDirectory(inbox)) {
-            return List.of();
-        }
-        try (Stream<Path> files = Files.list(inbox)) {
-            List<String> messages = new ArrayList<>();
-            for (Path file : files.toList()) {
-                messages.add(Files.readString(file, StandardCharsets.ISO_8859_1));
-            }
-            return messages;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return EximPeer.mailsIn(directory.resolve("mail/inbox/new"));
     }
 
     private void postconf(String option, String... arguments) throws IOException {
