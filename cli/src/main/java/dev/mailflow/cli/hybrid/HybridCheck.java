@@ -9,7 +9,6 @@ import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -440,10 +439,7 @@ final class HybridCheck {
     }
 
     private void spf(String domain) {
-        List<String> records = txt(domain).stream()
-                .filter(text -> text.equalsIgnoreCase("v=spf1")
-                        || text.toLowerCase(Locale.ROOT).startsWith("v=spf1 "))
-                .toList();
+        List<String> records = SpfTerms.records(txt(domain));
         String publish = "publish: " + domain + ". IN TXT \"" + DnsRecords.spf(plan) + "\"";
         if (records.size() != 1) {
             findings.add(
@@ -457,13 +453,22 @@ final class HybridCheck {
             return;
         }
         String record = records.get(0);
+        SpfTerms terms = SpfTerms.of(domain, record, this::txt);
+        if (terms.error().isPresent()) {
+            findings.add(Finding.failed(
+                    domain,
+                    "SPF",
+                    "\"" + record + "\" " + terms.error().get(),
+                    "take out what is not needed, or name addresses by ip4: and ip6: instead"));
+            return;
+        }
         List<String> missing = new ArrayList<>();
-        if (!coversGateway(record, domain)) {
+        if (!coversGateway(terms)) {
             missing.add("this gateway (a:" + plan.hostName() + ")");
         }
         String cloud = DnsRecords.cloudMechanism(plan);
         boolean cloudSends = !plan.centralizedTransport();
-        if (cloudSends && !hasMechanism(record, cloud)) {
+        if (cloudSends && !terms.has(cloud)) {
             missing.add("the cloud (" + cloud + "), which sends to the Internet itself");
         }
         findings.add(
@@ -476,35 +481,35 @@ final class HybridCheck {
                                 "add it before 'all'; for this topology: \"" + DnsRecords.spf(plan) + "\""));
     }
 
-    private static boolean hasMechanism(String record, String mechanism) {
-        return Arrays.stream(record.split("\\s+"))
-                .map(term -> term.startsWith("+") ? term.substring(1) : term)
-                .anyMatch(mechanism::equalsIgnoreCase);
+    /** By name, by MX, or by address. */
+    private boolean coversGateway(SpfTerms spf) {
+        List<InetAddress> ours = addresses(plan.hostName());
+        return spf.has("a:" + plan.hostName())
+                || spf.terms().stream()
+                        .anyMatch(term ->
+                                term.mechanism().equals("a") && term.domain().equalsIgnoreCase(plan.hostName()))
+                || (!ours.isEmpty()
+                        && ours.stream()
+                                .allMatch(address -> spf.terms().stream().anyMatch(term -> covers(term, address))));
     }
 
-    /** By name, by MX, or by address; what other records say is not followed. */
-    private boolean coversGateway(String record, String domain) {
-        if (hasMechanism(record, "a:" + plan.hostName())
-                || (plan.hostName().equals(domain) && hasMechanism(record, "a"))
-                || (plan.mx() == Mx.ON_PREMISES && hasMechanism(record, "mx"))) {
-            return true;
-        }
-        List<IpRange> ranges = new ArrayList<>();
-        for (String term : record.toLowerCase(Locale.ROOT).split("\\s+")) {
-            if (term.matches("\\+?ip[46]:.+")) {
+    private boolean covers(SpfTerms.Term term, InetAddress address) {
+        String kind = term.mechanism().replaceFirst(":.*", "");
+        int colon = term.mechanism().indexOf(':');
+        String value = colon < 0 ? term.domain() : term.mechanism().substring(colon + 1);
+        return switch (kind) {
+            case "ip4", "ip6" -> {
                 try {
-                    ranges.add(IpRange.parse(term.substring(term.indexOf(':') + 1)));
+                    yield IpRange.parse(value).contains(IpAddress.of(address));
                 } catch (IllegalArgumentException e) {
                     // a mechanism that is wrong covers nobody
+                    yield false;
                 }
             }
-        }
-        List<InetAddress> ours = addresses(plan.hostName());
-        return !ours.isEmpty()
-                && ours.stream().allMatch(address -> {
-                    IpAddress ip = IpAddress.of(address);
-                    return ranges.stream().anyMatch(range -> range.contains(ip));
-                });
+            case "a" -> addresses(value).contains(address);
+            case "mx" -> mx(value).stream().anyMatch(host -> addresses(host).contains(address));
+            default -> false;
+        };
     }
 
     private void text(String name, String begin, String what, String mend) {

@@ -229,6 +229,21 @@ class HybridCheckTest {
     }
 
     @Test
+    void spfShouldBeFollowedThroughIncludesAndRedirects() throws Exception {
+        dns.close();
+        dns = LocalDns.start()
+                .a("mail.contoso.com", "127.0.0.1")
+                .a(CLOUD_HOST, "127.0.0.2")
+                .mx("contoso.com", 10, "mail.contoso.com")
+                .txt("contoso.com", "v=spf1 include:_gateways.contoso.com redirect=_rest.contoso.com")
+                .txt("_gateways.contoso.com", "v=spf1 ip4:127.0.0.0/30 -all")
+                .txt("_rest.contoso.com", "v=spf1 +a:" + CLOUD_HOST + " -all");
+        setUp();
+
+        assertThat(check()).as(wizard.out()).isZero();
+    }
+
+    @Test
     void routingDomainThatLeadsBackShouldBeTold() throws Exception {
         dns.replaceMx("contoso.mail.cloud.example", 10, "mail.contoso.com");
         setUp();
