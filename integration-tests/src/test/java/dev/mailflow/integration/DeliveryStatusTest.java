@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
+import org.apache.james.core.Username;
+import org.apache.james.user.api.UsersRepository;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -29,6 +31,7 @@ class DeliveryStatusTest {
     private static ScriptedSmtpPeer confirming;
     private static ScriptedSmtpPeer mute;
     private static ScriptedSmtpPeer strict;
+    private static ScriptedSmtpPeer late;
     private static GatewayScenario scenario;
 
     @BeforeAll
@@ -46,20 +49,34 @@ class DeliveryStatusTest {
                 .extensionsAfterTls("PIPELINING", "8BITMIME", "REQUIRETLS")
                 .startTls(AUTHORITY.leaf("strict.test").issue())
                 .start();
+        late = ScriptedSmtpPeer.builder()
+                .always("RCPT", Action.reply("451 4.3.2 not now"))
+                .start();
         scenario = GatewayScenario.in(directory)
-                .policy("<outboundConnectors>" + connector("home", home, "<tls level=\"none\"/>")
+                .policy("<acceptedDomains><domain>local.test</domain></acceptedDomains><outboundConnectors>"
+                        + connector("home", home, "<tls level=\"none\"/>")
                         + connector("confirming", confirming, "<tls level=\"none\"/>")
                         + connector("mute", mute, "<tls level=\"opportunistic\"/>")
                         + connector(
                                 "strict",
                                 strict,
                                 "<tls level=\"domain\" name=\"strict.test\" trustAnchors=\"file://conf/ca.pem\"/>")
-                        + "</outboundConnectors>")
+                        + connector(
+                                "late",
+                                late,
+                                "<tls level=\"none\"/><retry schedule=\"1s\" warnAfter=\"1s\" expireAfter=\"5s\"/>")
+                        + "</outboundConnectors><addressRewrite>"
+                        + "<entry internal=\"ann@local.test\" external=\"sales@outside.test\"/></addressRewrite>")
                 .file(
                         "ca.pem",
                         Files.readString(
                                 TestCertificates.writePem(directory.resolve("authority.pem"), AUTHORITY.certificate())))
                 .start();
+        for (String user : List.of("ann", "bob", "carl", "dora")) {
+            scenario.gateway()
+                    .instance(UsersRepository.class)
+                    .addUser(Username.of(user + "@local.test"), "secret-of-a-test");
+        }
     }
 
     @AfterAll
@@ -69,6 +86,7 @@ class DeliveryStatusTest {
         confirming.close();
         mute.close();
         strict.close();
+        late.close();
     }
 
     private static String connector(String name, ScriptedSmtpPeer peer, String tls) {
@@ -156,6 +174,94 @@ class DeliveryStatusTest {
     }
 
     @Test
+    void deliveryIntoMailboxesShouldBeConfirmedToThoseWhoAsked() throws Exception {
+        send(
+                "delivered",
+                "MAIL FROM:<joe@home.test> RET=FULL ENVID=QQ+2B3",
+                "RCPT TO:<ann@local.test> NOTIFY=SUCCESS ORCPT=rfc822;first+2Bname@local.test",
+                "RCPT TO:<bob@local.test> NOTIFY=SUCCESS,FAILURE",
+                "RCPT TO:<carl@local.test> NOTIFY=FAILURE",
+                "RCPT TO:<dora@local.test> NOTIFY=NEVER");
+
+        String report = received(home, "delivered@contoso.com").text();
+        assertThat(report)
+                .contains("Subject: Mail delivered", "Original-Envelope-Id: QQ+3\r\n")
+                .contains("Original-Recipient: rfc822;first+name@local.test\r\n"
+                        + "Final-Recipient: rfc822; ann@local.test\r\nAction: delivered\r\nStatus: 2.0.0\r\n")
+                .contains("Final-Recipient: rfc822; bob@local.test\r\nAction: delivered")
+                .contains("Content-Type: text/rfc822-headers")
+                .doesNotContain("carl@", "dora@", "Body of delivered");
+        for (String user : List.of("ann", "bob", "carl", "dora")) {
+            assertThat(scenario.mailbox(user + "@local.test"))
+                    .anySatisfy(message -> assertThat(message).contains("Body of delivered"));
+        }
+
+        send("unconfirmed", "MAIL FROM:<>", "RCPT TO:<ann@local.test> NOTIFY=SUCCESS");
+        GatewayScenario.await().untilAsserted(() -> assertThat(scenario.mailbox("ann@local.test"))
+                .anySatisfy(message -> assertThat(message).contains("Body of unconfirmed")));
+        assertThat(reports("delivered")).hasSize(1);
+        assertThat(reports("unconfirmed")).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "x400;/S+3Dc/ | x400;/S=c/",
+                "rfc822;first+2Bname@elsewhere.test | rfc822;first+name@elsewhere.test",
+                "'' | rfc822;sales@outside.test",
+            })
+    void theOriginalRecipientShouldBeNamedWhenItWasRewritten(String original, String named) throws Exception {
+        String subject = "rewritten-" + named.hashCode();
+        send(
+                subject,
+                "MAIL FROM:<joe@home.test>",
+                "RCPT TO:<sales@outside.test> NOTIFY=SUCCESS" + (original.isEmpty() ? "" : " ORCPT=" + original));
+
+        assertThat(received(home, subject + "@contoso.com").text())
+                .contains("Original-Recipient: " + named + "\r\nFinal-Recipient: rfc822; ann@local.test\r\n");
+    }
+
+    @Test
+    void aDelayShouldBeToldOnceAndOnlyToThoseWhoWantToKnow() throws Exception {
+        send(
+                "delayed",
+                "MAIL FROM:<joe@home.test> RET=FULL ENVID=QQ+2B4",
+                "RCPT TO:<a@late.test> NOTIFY=DELAY",
+                "RCPT TO:<b@late.test> NOTIFY=FAILURE",
+                "RCPT TO:<c@late.test>",
+                "RCPT TO:<d@late.test> NOTIFY=NEVER");
+
+        GatewayScenario.await()
+                .untilAsserted(() -> assertThat(reports("delayed")).hasSize(2));
+        GatewayScenario.await()
+                .untilAsserted(() -> assertThat(scenario.queued("late")).isEmpty());
+        assertThat(reports("delayed")).hasSize(2);
+        assertThat(reports("delayed").get(0).text())
+                .contains("Original-Envelope-Id: QQ+4\r\n", "Will-Retry-Until: ", "text/rfc822-headers")
+                .contains("Final-Recipient: rfc822; a@late.test\r\nAction: delayed\r\nStatus: 4.")
+                .contains("Final-Recipient: rfc822; c@late.test\r\nAction: delayed\r\nStatus: 4.")
+                .doesNotContain("b@late.test", "d@late.test", "Body of delayed");
+        assertThat(reports("delayed").get(1).text())
+                .contains("Original-Envelope-Id: QQ+4\r\n", "Body of delayed")
+                .contains("Final-Recipient: rfc822; b@late.test\r\nAction: failed\r\nStatus: 5.4.7")
+                .contains("Final-Recipient: rfc822; c@late.test\r\nAction: failed\r\nStatus: 5.4.7")
+                .doesNotContain("a@late.test", "d@late.test");
+    }
+
+    @Test
+    void anEnvelopeIdShouldNotSpeakForTheServer() throws Exception {
+        send(
+                "forged",
+                "MAIL FROM:<joe@home.test> ENVID=a+0D+0AStatus:+202.0.0+3D",
+                "RCPT TO:<nobody@mute.test> ORCPT=rfc822;b+0D+0AAction:+20delivered");
+
+        assertThat(received(home, "forged@contoso.com").text())
+                .contains("Original-Envelope-Id: a  Status: 2.0.0=\r\n")
+                .doesNotContain("\nStatus: 2.0.0", "\nAction: delivered");
+    }
+
+    @Test
     void aRecipientGivenTwiceShouldBeDeliveredToAndTheLaterWishCount() throws Exception {
         send(
                 "twice",
@@ -181,6 +287,11 @@ class DeliveryStatusTest {
             value = {
                 "MAIL FROM:<joe@home.test> RET=ALL | 5.5.4 RET: found 'ALL', expected FULL or HDRS",
                 "MAIL FROM:<joe@home.test> ENVID=a=b | 5.5.4 ENVID: expected xtext",
+                "MAIL FROM:<joe@home.test> ENVID=a+2b | 5.5.4 ENVID: expected xtext",
+                "MAIL FROM:<joe@home.test> ENVID=a+ | 5.5.4 ENVID: expected xtext",
+                "MAIL FROM:<joe@home.test> ENVID= | 5.5.4 ENVID: expected xtext",
+                "RCPT TO:<a@home.test> ORCPT=rfc822; | 5.5.4 ORCPT: expected an address type",
+                "RCPT TO:<a@home.test> ORCPT=rfc822;a=b | 5.5.4 ORCPT: expected an address type",
                 "MAIL FROM:<joe@home.test> RET=FULL RET=HDRS | 5.5.4 parameter RET given twice",
                 "RCPT TO:<a@home.test> NOTIFY=NEVER,SUCCESS | 5.5.4 NOTIFY: found 'NEVER,SUCCESS', expected NEVER or",
                 "RCPT TO:<a@home.test> NOTIFY= | 5.5.4 NOTIFY: found ''",

@@ -20,7 +20,6 @@ import org.apache.mailet.Attribute;
 import org.apache.mailet.AttributeName;
 import org.apache.mailet.AttributeUtils;
 import org.apache.mailet.AttributeValue;
-import org.apache.mailet.DsnParameters;
 import org.apache.mailet.Mail;
 import org.apache.mailet.base.GenericMailet;
 
@@ -164,21 +163,8 @@ public final class AddressRewrite extends GenericMailet {
             mail.getRecipients().forEach(recipient -> after.put(recipient, envelope("envelope-to", recipient)));
             if (!rewrites.isEmpty()) {
                 mail.setRecipients(new LinkedHashSet<>(after.values()));
-                mail.dsnParameters().flatMap(asked -> readdressed(asked, after)).ifPresent(mail::setDsnParameters);
+                WishesOfSender.follow(mail, after);
             }
-        }
-
-        /** What the sender asked to be told of (RFC 3461) is asked of the new recipients. */
-        private Optional<DsnParameters> readdressed(DsnParameters asked, Map<MailAddress, MailAddress> after) {
-            DsnParameters.Builder builder = DsnParameters.builder();
-            asked.getEnvIdParameter().ifPresent(builder::envId);
-            asked.getRetParameter().ifPresent(builder::ret);
-            Map<MailAddress, DsnParameters.RecipientDsnParameters> byRecipient = new LinkedHashMap<>();
-            asked.getRcptParameters()
-                    .forEach((recipient, wanted) ->
-                            byRecipient.putIfAbsent(after.getOrDefault(recipient, recipient), wanted));
-            byRecipient.forEach(builder::addRcptParameter);
-            return builder.build();
         }
 
         private MailAddress envelope(String where, MailAddress address) {

@@ -8,22 +8,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-import javax.mail.internet.AddressException;
-
 import org.apache.james.core.MailAddress;
-import org.apache.mailet.Attribute;
-import org.apache.mailet.AttributeName;
-import org.apache.mailet.AttributeUtils;
-import org.apache.mailet.AttributeValue;
-import org.apache.mailet.DsnParameters;
-import org.apache.mailet.DsnParameters.RecipientDsnParameters;
 import org.apache.mailet.Mail;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 import dev.mailflow.policy.MailFlowPolicy;
-import dev.mailflow.policy.envelope.OriginalRecipient;
-import dev.mailflow.policy.envelope.Xtext;
 import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.hybrid.DirectoryUnavailableException;
 import dev.mailflow.policy.hybrid.HybridTopology;
@@ -32,9 +20,6 @@ import dev.mailflow.policy.hybrid.RecipientLocation;
 
 /** Gives the recipients of a mail the addresses at which they are found. The mail stays one: whoever routes it splits it. */
 final class Readdressing {
-    private static final Logger LOGGER = LoggerFactory.getLogger(Readdressing.class);
-    private static final AttributeName ORIGINALS = AttributeName.of(OriginalRecipient.ATTRIBUTE);
-
     private final Mail mail;
     private final Map<MailAddress, RecipientLocation> found = new LinkedHashMap<>();
 
@@ -73,62 +58,8 @@ final class Readdressing {
         }
         if (!changes.isEmpty()) {
             mail.setRecipients(new LinkedHashSet<>(after.values()));
-            withOriginals(after).ifPresent(mail::setDsnParameters);
+            WishesOfSender.follow(mail, after);
         }
         return changes;
-    }
-
-    /** Reports keep naming the recipient whom the sender wrote to (RFC 3461 section 4.2). */
-    private Optional<DsnParameters> withOriginals(Map<MailAddress, MailAddress> after) {
-        DsnParameters.Builder builder = DsnParameters.builder();
-        Optional<DsnParameters> asked = mail.dsnParameters();
-        asked.flatMap(DsnParameters::getEnvIdParameter).ifPresent(builder::envId);
-        asked.flatMap(DsnParameters::getRetParameter).ifPresent(builder::ret);
-        Map<String, AttributeValue<?>> foreign = foreignOriginals();
-        Map<MailAddress, RecipientDsnParameters> byRecipient = new LinkedHashMap<>();
-        after.forEach((recipient, address) -> {
-            Optional<RecipientDsnParameters> wanted = asked.flatMap(parameters ->
-                    Optional.ofNullable(parameters.getRcptParameters().get(recipient)));
-            AttributeValue<?> named = foreign.remove(recipient.asString());
-            if (named != null) {
-                foreign.putIfAbsent(address.asString(), named);
-            }
-            Optional<RecipientDsnParameters> kept = recipient.equals(address) || named != null
-                    ? wanted
-                    : RecipientDsnParameters.of(
-                            wanted.flatMap(RecipientDsnParameters::getNotifyParameter),
-                            wanted.flatMap(RecipientDsnParameters::getOrcptParameter)
-                                    .or(() -> original(recipient)));
-            kept.ifPresent(parameters -> byRecipient.putIfAbsent(address, parameters));
-        });
-        if (!foreign.isEmpty()) {
-            mail.setAttribute(new Attribute(ORIGINALS, AttributeValue.of(foreign)));
-        }
-        byRecipient.forEach(builder::addRcptParameter);
-        return builder.build();
-    }
-
-    /** As the parameter ORCPT is written: xtext. */
-    private static Optional<MailAddress> original(MailAddress recipient) {
-        try {
-            return Optional.of(new MailAddress(Xtext.encode(recipient.asString())));
-        } catch (AddressException e) {
-            LOGGER.debug("{} cannot be kept as the original recipient", recipient, e);
-            return Optional.empty();
-        }
-    }
-
-    /** Original recipients that are no mail addresses, by the recipient they were given for. */
-    private Map<String, AttributeValue<?>> foreignOriginals() {
-        Map<String, AttributeValue<?>> originals = new LinkedHashMap<>();
-        AttributeUtils.getAttributeValueFromMail(mail, ORIGINALS)
-                .filter(Map.class::isInstance)
-                .map(stored -> (Map<?, ?>) stored)
-                .ifPresent(stored -> stored.forEach((recipient, value) -> {
-                    if (value instanceof AttributeValue<?> original) {
-                        originals.put(String.valueOf(recipient), original);
-                    }
-                }));
-        return originals;
     }
 }

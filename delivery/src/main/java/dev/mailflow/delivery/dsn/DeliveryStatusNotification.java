@@ -67,7 +67,8 @@ public record DeliveryStatusNotification(
     public enum Action {
         FAILED("failed", "Undelivered mail returned to sender"),
         DELAYED("delayed", "Delayed mail, still being retried"),
-        RELAYED("relayed", "Mail relayed to a system that does not confirm delivery");
+        RELAYED("relayed", "Mail relayed to a system that does not confirm delivery"),
+        DELIVERED("delivered", "Mail delivered");
 
         private final String field;
         private final String subject;
@@ -207,6 +208,7 @@ public record DeliveryStatusNotification(
                     + " again.\n";
             case DELAYED -> "Your message could not be delivered yet to the recipients below.\n"
                     + "You need not send it again: delivery is tried until the time given.\n";
+            case DELIVERED -> "Your message was delivered to the mailboxes of the recipients below.\n";
             case RELAYED -> "Your message was handed, for the recipients below, to a mail system that does not\n"
                     + "confirm delivery: you may not hear of it again.\n";
         };

@@ -6,6 +6,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Date;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -224,6 +225,29 @@ public final class DeliveryService {
         fail(new Notifications(context, reportingMta, events, clock), mail, recipients, status, reason);
     }
 
+    /**
+     * Tells the sender, if it asked for it, that the mail is in the mailboxes of these recipients (RFC 3461 section 5.2.3).
+     * Delivery need not run for it.
+     *
+     * @param context whose postmaster reports it
+     * @param reportingMta our host name in the report
+     * @param arrival when the mail came in
+     * @throws MessagingException when the sender could not be told
+     */
+    public void confirm(
+            MailetContext context, String reportingMta, Mail mail, Instant arrival, Collection<MailAddress> recipients)
+            throws MessagingException {
+        try {
+            new Notifications(context, reportingMta, events, clock).confirm(mail, arrival, recipients);
+        } catch (IOException e) {
+            throw cannotTell(mail, e);
+        }
+    }
+
+    private static MessagingException cannotTell(Mail mail, IOException cause) {
+        return new MessagingException("the sender of " + mail.getName() + " could not be told", cause);
+    }
+
     private void fail(
             Notifications notifications, Mail mail, List<MailAddress> recipients, String status, String reason)
             throws MessagingException {
@@ -236,7 +260,7 @@ public final class DeliveryService {
         try {
             notifications.report(mail, state, outcome, RetrySchedule.DEFAULT);
         } catch (IOException e) {
-            throw new MessagingException("the sender of " + mail.getName() + " could not be told", e);
+            throw cannotTell(mail, e);
         }
         new AttemptEvents("(none)", QueuedMail.reference(mail), 1).publish(outcome, state, now, events);
     }

@@ -40,10 +40,12 @@ import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
 
 /**
- * Tells senders of failures, delays and mail that left for systems which confirm nothing, as they asked for it (NOTIFY,
+ * Tells senders of failures, delays, delivery into mailboxes and mail that left for systems which confirm nothing, as they asked for it (NOTIFY,
  * RET and ENVID of RFC 3461): one report per attempt, not per recipient. A null sender is told nothing.
  */
 final class Notifications {
+    private static final String DELIVERED_STATUS = "2.0.0";
+
     private final MailetContext context;
     private final String reportingMta;
     private final MailFlowEvents events;
@@ -112,6 +114,30 @@ final class Notifications {
         });
         if (!recipients.isEmpty()) {
             send(mail, sender.get(), state, recipients, now);
+        }
+    }
+
+    /**
+     * Queues the report that a mail is in mailboxes here, if its sender asked for it.
+     *
+     * @param arrival when the mail came in
+     * @throws MessagingException when it could not be composed or queued
+     */
+    void confirm(Mail mail, Instant arrival, Collection<MailAddress> delivered) throws MessagingException, IOException {
+        Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
+        Instant now = clock.instant();
+        List<Recipient> recipients = delivered.stream()
+                .filter(address -> isWanted(mail, address, Notify.SUCCESS))
+                .map(address -> recipient(
+                        mail,
+                        address,
+                        Action.DELIVERED,
+                        new Fate(DELIVERED_STATUS, "delivered to the mailbox", Optional.empty(), Optional.empty()),
+                        now,
+                        Optional.empty()))
+                .toList();
+        if (sender.isPresent() && !recipients.isEmpty()) {
+            send(mail, sender.get(), DeliveryState.first(arrival), recipients, now);
         }
     }
 
