@@ -256,6 +256,16 @@ record GatewayCertificate(PrivateKey key, List<X509Certificate> chain) {
         if (isSelfSigned()) {
             warnings.add("the certificate is self-signed: the cloud will not take it in earnest; for trials only");
         }
+        try {
+            List<String> usages = leaf().getExtendedKeyUsage();
+            if (usages != null && !usages.contains(CLIENT_AUTHENTICATION) && !usages.contains(ANY_USAGE)) {
+                warnings.add(
+                        "the certificate is not made for client authentication (clientAuth): some servers refuse it"
+                                + " when this gateway sends");
+            }
+        } catch (CertificateParsingException e) {
+            // an objection already
+        }
         return warnings;
     }
 
@@ -287,18 +297,9 @@ record GatewayCertificate(PrivateKey key, List<X509Certificate> chain) {
     private Optional<String> usage() {
         try {
             List<String> usages = leaf().getExtendedKeyUsage();
-            // without the extension it may be used for everything (RFC 5280, section 4.2.1.12)
-            if (usages != null && !usages.contains(ANY_USAGE)) {
-                if (!usages.contains(SERVER_AUTHENTICATION)) {
-                    return Optional.of("the certificate is not made for TLS servers: its extended key usage is "
-                            + String.join(", ", usages) + ", expected serverAuth (and clientAuth)");
-                }
-                if (!usages.contains(CLIENT_AUTHENTICATION)) {
-                    return Optional.of(
-                            "the certificate is not made for TLS clients, as which this gateway shows it to the"
-                                    + " cloud: its extended key usage is " + String.join(", ", usages)
-                                    + ", expected serverAuth and clientAuth");
-                }
+            if (usages != null && !usages.contains(SERVER_AUTHENTICATION) && !usages.contains(ANY_USAGE)) {
+                return Optional.of("the certificate is not made for TLS servers: its extended key usage is "
+                        + String.join(", ", usages) + ", expected serverAuth (and clientAuth)");
             }
         } catch (CertificateParsingException e) {
             return Optional.of("the certificate has an unreadable extended key usage");

@@ -297,10 +297,6 @@ class HybridSetupTest {
                         CA.leaf("mail.contoso.com").usage("1.3.6.1.5.5.7.3.2").issue(),
                         "not made for TLS servers"),
                 Arguments.of(
-                        "server only",
-                        CA.leaf("mail.contoso.com").usage("1.3.6.1.5.5.7.3.1").issue(),
-                        "not made for TLS clients"),
-                Arguments.of(
                         "key of another",
                         new Issued(
                                 CA.leaf("mail.contoso.com").issue().key(),
