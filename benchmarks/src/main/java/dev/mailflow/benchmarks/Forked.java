@@ -84,6 +84,10 @@ final class Forked implements AutoCloseable {
         }
     }
 
+    long pid() {
+        return process.pid();
+    }
+
     InputStream output() {
         return process.getInputStream();
     }

@@ -26,6 +26,16 @@ record GatewayProcess(Forked process, int port) {
      * @param policy the file {@code mailflow.xml}
      */
     static GatewayProcess start(Workbench workbench, String name, String policy, Preparation preparation) {
+        return start(workbench, name, policy, preparation, List.of());
+    }
+
+    /**
+     * The same.
+     *
+     * @param options of its JVM, which win over the usual ones
+     */
+    static GatewayProcess start(
+            Workbench workbench, String name, String policy, Preparation preparation, List<String> options) {
         Path app = workbench.project().resolve("gateway/target/app");
         if (!Files.isDirectory(app.resolve("lib"))) {
             throw new BenchmarkFailure("found no " + app + "/lib; bin/bench builds it");
@@ -41,7 +51,7 @@ record GatewayProcess(Forked process, int port) {
         Forked process = workbench.add(Forked.startJava(
                 name,
                 directory,
-                List.of(),
+                options,
                 app + "/*:" + app + "/lib/*",
                 "dev.mailflow.gateway.GatewayMain",
                 List.of(

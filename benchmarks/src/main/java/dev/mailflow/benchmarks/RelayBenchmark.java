@@ -104,6 +104,9 @@ public final class RelayBenchmark implements Callable<Integer> {
     public static void main(String[] arguments) {
         System.exit(new CommandLine(new RelayBenchmark())
                 .addSubcommand("door", new DoorBenchmark())
+                .addSubcommand("latency", new LatencyBenchmark())
+                .addSubcommand("destinations", new DestinationsBenchmark())
+                .addSubcommand("memory", new MemoryBenchmark())
                 .setExecutionExceptionHandler((failure, command, parsed) -> {
                     if (!(failure instanceof BenchmarkFailure)) {
                         throw failure;
