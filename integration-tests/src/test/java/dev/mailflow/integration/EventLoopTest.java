@@ -85,7 +85,7 @@ class EventLoopTest {
             assertThat(threadsOf(log, "stage=rule"))
                     .isNotEmpty()
                     .noneMatch(thread -> thread.contains("-io"))
-                    .allMatch(thread -> thread.contains("smtp-dialogue"));
+                    .allMatch(thread -> thread.contains("-dialogue-"));
 
             SlowRecipientHook.MAY_GO_ON.release(SLOW);
             for (DoorClient slow : waiting) {
