@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
@@ -21,6 +23,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 
+import dev.mailflow.cli.hybrid.HeaderProbe;
+import dev.mailflow.cli.probe.Finding;
+import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.integration.DoorClient.Way;
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.testing.TestCertificates;
@@ -513,6 +518,51 @@ class HybridPathsTest {
                     .doesNotContain("AuthAs: Internal")
                     .doesNotContain("X-Seen-As");
         }
+    }
+
+    @Test
+    void probeShouldTellWhetherHeadersComeBackFromTheCloud() throws Exception {
+        in(MX_HERE);
+
+        Finding honest = probe("a-password");
+        cloud.strip("^X-MS-Exchange-CrossPremises-");
+        Finding stripped;
+        try {
+            stripped = probe("a-password");
+        } finally {
+            cloud.strip("");
+        }
+        Finding unreadable = probe("another-password");
+
+        assertThat(honest.result()).as(honest.seen()).isEqualTo(Finding.Result.OK);
+        assertThat(stripped.result()).isEqualTo(Finding.Result.FAILED);
+        assertThat(stripped.seen()).isEqualTo("it came back without its cross-premises header");
+        assertThat(stripped.mend()).hasValueSatisfying(mend -> assertThat(mend).contains("a device in between"));
+        assertThat(unreadable.seen()).startsWith("the mailbox cannot be read");
+        GatewayScenario.await().untilAsserted(() -> assertThat(String.join("", scenario.mailbox("j@contoso.com")))
+                .as("what was read is removed, and the last one was not")
+                .containsOnlyOnce("Subject: Mailflow hybrid check"));
+    }
+
+    /** A marked message to the cloud and back. */
+    private Finding probe(String password) {
+        return new HeaderProbe(
+                        "j@contoso.com",
+                        "127.0.0.1",
+                        scenario.gateway().port("imaps"),
+                        "j@contoso.com",
+                        password,
+                        true,
+                        Duration.ofSeconds(60),
+                        Clock.systemUTC())
+                .run(
+                        scenario.gateway()
+                                .instance(PolicyRepository.class)
+                                .current()
+                                .outboundConnectors()
+                                .find("cloud-out")
+                                .orElseThrow(),
+                        DeliveryConfig.builder(OUR_NAME).build());
     }
 
     @Test

@@ -138,6 +138,14 @@ final class PostfixPremises implements AutoCloseable {
         postconf("-e", "transport_maps=texthash:" + conf.resolve("transport"));
     }
 
+    /** Takes fields out of whatever passes, as devices in between do; an empty pattern ends that. */
+    void strip(String pattern) throws IOException {
+        Files.writeString(conf.resolve("header_checks"), pattern.isEmpty() ? "" : "/" + pattern + "/ IGNORE\n");
+        postconf("-e", "header_checks=regexp:" + conf.resolve("header_checks"));
+        halt();
+        resume();
+    }
+
     void resume() throws IOException {
         run("/usr/sbin/postfix", "-c", conf.toString(), "start");
     }

@@ -25,7 +25,6 @@ import org.apache.james.core.MailAddress;
 
 import com.sun.mail.util.MailSSLSocketFactory;
 
-import dev.mailflow.cli.hybrid.HybridPlan.HostAndPort;
 import dev.mailflow.cli.probe.Finding;
 import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.MessageContent;
@@ -39,13 +38,16 @@ import dev.mailflow.policy.connector.OutboundConnector;
  * became of its marks: an ordinary header, which shows that it came, and a cross-premises header, which a device in
  * between may have taken.
  *
- * @param imap where the mailbox is read by IMAPS
+ * @param address the mailbox
+ * @param imapHost where the mailbox is read by IMAPS
+ * @param user with whose password it is read
  * @param trustAny whether the IMAP server's certificate is not looked at
  * @param patience for the message to come back
  */
-record HeaderProbe(
+public record HeaderProbe(
         String address,
-        HostAndPort imap,
+        String imapHost,
+        int imapPort,
         String user,
         String password,
         boolean trustAny,
@@ -61,7 +63,13 @@ record HeaderProbe(
     private static final Duration POLL = Duration.ofSeconds(1);
     private static final String TIMEOUT_MILLIS = "20000";
 
-    Finding run(OutboundConnector cloud, DeliveryConfig config) {
+    /**
+     * Sends the message, waits for it and removes it from the mailbox.
+     *
+     * @param cloud the connector to the cloud
+     * @return what became of it; never an exception for what went wrong on its way
+     */
+    public Finding run(OutboundConnector cloud, DeliveryConfig config) {
         String mark = UUID.randomUUID().toString();
         MailAddress recipient;
         try {
@@ -152,7 +160,7 @@ record HeaderProbe(
             properties.put("mail.imaps.ssl.socketFactory", any);
         }
         try (Store store = Session.getInstance(properties).getStore("imaps")) {
-            store.connect(imap.host(), imap.port(), user, password);
+            store.connect(imapHost, imapPort, user, password);
             try (Folder inbox = store.getFolder("INBOX")) {
                 inbox.open(Folder.READ_WRITE);
                 Message[] found = inbox.search(new HeaderTerm(ORDINARY, mark));

@@ -184,7 +184,8 @@ final class HybridCheckCommand implements Callable<Integer> {
         HostAndPort imap = imap();
         return new HeaderProbe(
                         address,
-                        imap,
+                        imap.host(),
+                        imap.port(),
                         probe.user.orElse(address),
                         password(),
                         probe.trustAny || isLoopback(imap.host()),
