@@ -15,6 +15,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+import com.unboundid.ldap.listener.InMemoryDirectoryServer;
+import com.unboundid.ldap.listener.InMemoryDirectoryServerConfig;
+import com.unboundid.ldap.listener.InMemoryListenerConfig;
+
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.policy.testing.TestCertificates;
 
@@ -79,6 +83,77 @@ class StockJamesTest {
                 GatewayScenario.await().untilAsserted(() -> assertThat(james.output())
                         .containsPattern("event=delivered .*connector=fabrikam-out .*tls=\"?TLSv1.3"));
             }
+        }
+    }
+
+    /** The jar has an LDAP library of its own, under another name. */
+    @Test
+    void dropInJarShouldAskADirectoryWhereRecipientsAre(@TempDir Path directory) throws Exception {
+        InMemoryDirectoryServerConfig config = new InMemoryDirectoryServerConfig("dc=contoso,dc=com");
+        config.setSchema(null);
+        config.setListenerConfigs(InMemoryListenerConfig.createLDAPConfig("plain", 0));
+        InMemoryDirectoryServer people = new InMemoryDirectoryServer(config);
+        people.add("dn: dc=contoso,dc=com", "objectClass: domain", "dc: contoso");
+        people.add(
+                "dn: cn=d,dc=contoso,dc=com",
+                "objectClass: person",
+                "cn: d",
+                "mail: d@contoso.com",
+                "targetAddress: SMTP:d@contoso.mail.cloud.example");
+        people.startListening();
+        int port = freePort();
+        install(directory, port);
+        Path mailets = directory.resolve("conf/mailetcontainer.xml");
+        Files.writeString(
+                mailets,
+                Files.readString(mailets)
+                        .replace("fabrikam-out", "cloud-out")
+                        .replace(
+                                "<processor state=\"transport\">",
+                                "<processor state=\"transport\">"
+                                        + "<mailet match=\"All\" class=\"dev.mailflow.mailets.LocateRecipients\"/>"));
+        try (ScriptedSmtpPeer cloud = ScriptedSmtpPeer.builder().start()) {
+            Files.writeString(
+                    directory.resolve("conf/mailflow.xml"),
+                    """
+                    <mailflow>
+                      <acceptedDomains><domain>contoso.com</domain></acceptedDomains>
+                      <inboundConnectors>
+                        <inboundConnector name="cloud-in" type="organization"><clientIp>192.0.2.1</clientIp></inboundConnector>
+                      </inboundConnectors>
+                      <outboundConnectors>
+                        <outboundConnector name="cloud-out" type="organization">
+                          <recipientDomain>contoso.mail.cloud.example</recipientDomain>
+                          <smartHost>127.0.0.1:%d</smartHost>
+                          <tls level="none"/>
+                        </outboundConnector>
+                      </outboundConnectors>
+                      <hybrid>
+                        <sharedDomain>contoso.com</sharedDomain>
+                        <remoteRoutingDomain>contoso.mail.cloud.example</remoteRoutingDomain>
+                        <cloud inboundConnector="cloud-in" outboundConnector="cloud-out"/>
+                        <mx>onPremises</mx>
+                        <secureMail>false</secureMail>
+                        <mailboxes source="ldap" url="ldap://127.0.0.1:%d" base="dc=contoso,dc=com"/>
+                      </hybrid>
+                    </mailflow>"""
+                            .formatted(cloud.port(), people.getListenPort()));
+
+            try (ForkedProcess james = start(directory)) {
+                awaitSmtp(james, port);
+                new SmtpSender("127.0.0.1", port)
+                        .send("joe@contoso.com", List.of("d@contoso.com"), SmtpSender.message("stock-ldap"));
+
+                GatewayScenario.await()
+                        .untilAsserted(() ->
+                                assertThat(cloud.messages()).as(james.output()).hasSize(1));
+                assertThat(cloud.messages().get(0).recipients())
+                        .singleElement()
+                        .asString()
+                        .contains("d@contoso.mail.cloud.example");
+            }
+        } finally {
+            people.shutDown(true);
         }
     }
 
