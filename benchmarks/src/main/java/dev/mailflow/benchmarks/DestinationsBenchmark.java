@@ -10,8 +10,8 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /**
@@ -32,28 +32,8 @@ final class DestinationsBenchmark implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(names = "--messages", defaultValue = "10000", description = "messages in each measurement")
-    private int messages;
-
-    @Option(names = "--warmup-messages", defaultValue = "15000", description = "messages before, which do not count")
-    private int warmup;
-
-    @Option(names = "--senders", defaultValue = "20", description = "parallel senders")
-    private int senders;
-
-    @Option(names = "--size", defaultValue = "5000", description = "bytes in a message's body")
-    private int size;
-
-    @Option(names = "--directory", defaultValue = "/var/tmp", description = "where queues are; a disk, not memory")
-    private Path directory;
-
-    // picocli acts on it
-    @SuppressWarnings("UnusedVariable")
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "show this text")
-    private boolean help;
+    @Mixin
+    private SteadyLoad load;
 
     /** A policy that sends everything to the sink in plaintext. */
     static String smartHost(int port) {
@@ -80,8 +60,8 @@ final class DestinationsBenchmark implements Callable<Integer> {
     @Override
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
-        try (Workbench workbench = Workbench.in(directory, false)) {
-            int most = warmup + COUNTS.size() * messages;
+        try (Workbench workbench = Workbench.in(load.directory, false)) {
+            int most = load.warmup + COUNTS.size() * load.messages;
             TimingSink sink = TimingSink.start(workbench, most);
             EveryName names = workbench.add(EveryName.start());
             GatewayProcess gateway = GatewayProcess.start(
@@ -89,14 +69,14 @@ final class DestinationsBenchmark implements Callable<Integer> {
                     "gateway",
                     policy("<useMx>true</useMx>"),
                     conf -> lookUpMx(conf.resolve("mailetcontainer.xml"), sink.port(), names.port()));
-            SteadyRun run = new SteadyRun(gateway, sink, most, senders, size);
-            run.send(warmup, 0, number -> "b@warm.test");
+            SteadyRun run = new SteadyRun(gateway, sink, most, load.senders, load.size);
+            run.send(load.warmup, 0, number -> "b@warm.test");
             out.printf(
                     Locale.ROOT,
                     "%d messages of %d bytes to each number of domains, %d senders%n%n%12s %12s %8s %10s %8s%n",
-                    messages,
-                    size,
-                    senders,
+                    load.messages,
+                    load.size,
+                    load.senders,
                     "domains",
                     "messages/s",
                     "ratio",
@@ -106,7 +86,7 @@ final class DestinationsBenchmark implements Callable<Integer> {
             long memoryOfOne = 0;
             for (int count : COUNTS) {
                 String zone = "of" + count + ".test";
-                double rate = run.rate(run.send(messages, 0, number -> "b@d" + number % count + "." + zone));
+                double rate = run.rate(run.send(load.messages, 0, number -> "b@d" + number % count + "." + zone));
                 long memory = SteadyRun.kibibytes(gateway, "VmRSS");
                 rateOfOne = rateOfOne == 0 ? rate : rateOfOne;
                 memoryOfOne = memoryOfOne == 0 ? memory : memoryOfOne;

@@ -2,13 +2,12 @@
 package dev.mailflow.benchmarks;
 
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /**
@@ -28,41 +27,21 @@ final class LatencyBenchmark implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(names = "--messages", defaultValue = "10000", description = "messages at half load")
-    private int messages;
-
-    @Option(names = "--warmup-messages", defaultValue = "15000", description = "messages before, which do not count")
-    private int warmup;
-
-    @Option(names = "--senders", defaultValue = "20", description = "parallel senders")
-    private int senders;
-
-    @Option(names = "--size", defaultValue = "5000", description = "bytes in a message's body")
-    private int size;
-
-    @Option(names = "--directory", defaultValue = "/var/tmp", description = "where queues are; a disk, not memory")
-    private Path directory;
-
-    // picocli acts on it
-    @SuppressWarnings("UnusedVariable")
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "show this text")
-    private boolean help;
+    @Mixin
+    private SteadyLoad load;
 
     @Override
     public Integer call() {
-        try (Workbench workbench = Workbench.in(directory, false)) {
-            int capacityMessages = messages / 2;
-            int most = warmup + capacityMessages + messages;
+        try (Workbench workbench = Workbench.in(load.directory, false)) {
+            int capacityMessages = load.messages / 2;
+            int most = load.warmup + capacityMessages + load.messages;
             TimingSink sink = TimingSink.start(workbench, most);
             GatewayProcess gateway = GatewayProcess.start(
                     workbench, "gateway", DestinationsBenchmark.smartHost(sink.port()), conf -> {});
-            SteadyRun run = new SteadyRun(gateway, sink, most, senders, size);
-            run.send(warmup, 0, number -> "b@plain.test");
+            SteadyRun run = new SteadyRun(gateway, sink, most, load.senders, load.size);
+            run.send(load.warmup, 0, number -> "b@plain.test");
             double capacity = run.rate(run.send(capacityMessages, 0, number -> "b@plain.test"));
-            SteadyRun.Range half = run.send(messages, capacity * HALF, number -> "b@plain.test");
+            SteadyRun.Range half = run.send(load.messages, capacity * HALF, number -> "b@plain.test");
             long[] latencies = run.latencies(half);
             PrintWriter out = spec.commandLine().getOut();
             out.printf(
@@ -70,9 +49,9 @@ final class LatencyBenchmark implements Callable<Integer> {
                     "From 250 in to 250 out: %d messages of %d bytes, %d senders; the gateway sustains %.0f messages/s,"
                             + " half of it was sent (%.0f)%n%n"
                             + "  50 %%  %s%n  95 %%  %s%n  99 %%  %s%n 100 %%  %s%n",
-                    messages,
-                    size,
-                    senders,
+                    load.messages,
+                    load.size,
+                    load.senders,
                     capacity,
                     run.rate(half),
                     SteadyRun.milliseconds(latencies, 0.50),
