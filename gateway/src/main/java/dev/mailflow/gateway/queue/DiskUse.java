@@ -3,6 +3,8 @@ package dev.mailflow.gateway.queue;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 
 /**
  * How the journal uses the disk.
@@ -10,11 +12,14 @@ import java.nio.channels.FileChannel;
  * @param segmentBytes size at which a file ends and the next one begins
  * @param toleratedBytes of dead records, below which nothing is moved to get rid of them
  */
-record DiskUse(long segmentBytes, long toleratedBytes, Forcing forcing) {
-    static final DiskUse DEFAULT = new DiskUse(64L * 1024 * 1024, 256L * 1024 * 1024, channel -> channel.force(false));
+record DiskUse(long segmentBytes, long toleratedBytes, Opening opening) {
+    static final DiskUse DEFAULT = new DiskUse(
+            64L * 1024 * 1024,
+            256L * 1024 * 1024,
+            file -> FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE));
 
-    /** Makes what was written to a file survive a loss of power. */
-    interface Forcing {
-        void force(FileChannel channel) throws IOException;
+    /** Opens a file to write to it, and makes it if it is missing. */
+    interface Opening {
+        FileChannel open(Path file) throws IOException;
     }
 }

@@ -66,16 +66,6 @@ public final class DurableMailQueueFactory implements MailQueueFactory<Manageabl
             Clock clock,
             MailQueueItemDecoratorFactory decorators,
             MetricFactory metrics,
-            GaugeRegistry gauges)
-            throws IOException, GatewayStartException {
-        this(fileSystem, clock, decorators, metrics, gauges, DiskUse.DEFAULT);
-    }
-
-    DurableMailQueueFactory(
-            FileSystem fileSystem,
-            Clock clock,
-            MailQueueItemDecoratorFactory decorators,
-            MetricFactory metrics,
             GaugeRegistry gauges,
             DiskUse disk)
             throws IOException, GatewayStartException {

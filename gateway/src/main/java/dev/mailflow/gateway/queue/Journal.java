@@ -38,8 +38,10 @@ import org.slf4j.LoggerFactory;
  * last file is cut off at the next start. Damage anywhere else is copied aside, reported and skipped, and reading goes on
  * at the next whole record.
  *
- * <p>If the disk is full, what does not fit fails and everything before stands. If the disk fails a force, nobody knows
- * what it holds: the journal takes nothing more until it is opened again.
+ * <p>If the disk is full, what does not fit fails and everything before stands: what came onto the disk of it is cut off.
+ * If that cannot be cut off, the journal stands still until it can, for a record that failed must not come after those that
+ * are written later. If the disk fails a force, nobody knows what it holds: the journal takes nothing more until it is
+ * opened again.
  */
 final class Journal implements AutoCloseable {
     private static final Logger LOGGER = LoggerFactory.getLogger(Journal.class);
@@ -64,6 +66,7 @@ final class Journal implements AutoCloseable {
     private final Thread writer = new Thread(this::run, "queue-journal");
 
     private volatile Optional<String> failure = Optional.empty();
+    private volatile Optional<String> obstacle = Optional.empty();
     private volatile boolean closed;
 
     /** What follows from a record once it is on disk; runs on the journal's thread, in the order of records. */
@@ -87,6 +90,9 @@ final class Journal implements AutoCloseable {
          * @param bytes of all files together
          */
         Optional<Appended> moveFrom(Segment oldest, long bytes);
+
+        /** Called when the journal takes records again after an obstacle. */
+        void wentOn();
     }
 
     /** To be written, with what follows from it. */
@@ -124,7 +130,7 @@ final class Journal implements AutoCloseable {
         }
         try {
             for (long number : files.keySet()) {
-                journal.replay(Segment.open(directory, number), number == files.lastKey());
+                journal.replay(Segment.open(directory, number, disk), number == files.lastKey());
             }
             journal.addSegment(files.isEmpty() ? 1 : files.lastKey() + 1);
         } catch (IOException | RuntimeException e) {
@@ -224,9 +230,16 @@ final class Journal implements AutoCloseable {
         return record.done;
     }
 
-    /** Why it takes nothing any more; empty while all is well. */
+    /** Why it takes nothing now, or any more; empty while all is well. */
     Optional<String> failure() {
-        return failure;
+        return failure.or(() -> obstacle);
+    }
+
+    /** Tries soon to remove what keeps it from taking records; nothing when all is well. To be called now and then. */
+    void retry() {
+        if (obstacle.isPresent() && !closed) {
+            waiting.add(WAKE_UP);
+        }
     }
 
     private void run() {
@@ -237,6 +250,7 @@ final class Journal implements AutoCloseable {
                 turn.add(waiting.take());
                 waiting.drainTo(turn, MOST_TOGETHER - 1);
                 turn.removeIf(WAKE_UP::equals);
+                removeObstacle();
                 writeAll(turn);
                 reclaim();
             }
@@ -281,8 +295,9 @@ final class Journal implements AutoCloseable {
     }
 
     private void write(List<Appended> group) {
-        if (failure.isPresent()) {
-            group.forEach(write -> write.done.completeExceptionally(new IOException(failure.get())));
+        Optional<String> refusal = failure();
+        if (refusal.isPresent()) {
+            group.forEach(write -> write.done.completeExceptionally(new IOException(refusal.get())));
             return;
         }
         Segment segment;
@@ -293,11 +308,12 @@ final class Journal implements AutoCloseable {
             segment.append(frames(group));
         } catch (IOException e) {
             LOGGER.error("event=queue-write-failed directory={} records={}", directory, group.size(), e);
+            cutRemains();
             group.forEach(write -> write.done.completeExceptionally(e));
             return;
         }
         try {
-            segment.force(disk.forcing());
+            segment.force();
         } catch (IOException e) {
             fail("the disk did not keep what was written: " + e.getMessage(), e);
             group.forEach(write -> write.done.completeExceptionally(e));
@@ -309,6 +325,37 @@ final class Journal implements AutoCloseable {
         }
         // not one by one: whoever is woken wants a processor, and there may be two
         group.forEach(write -> write.done.complete(null));
+    }
+
+    private void cutRemains() {
+        Segment last = segments.getLast();
+        try {
+            last.cutRemains();
+        } catch (IOException e) {
+            obstacle = Optional.of("The mail queue takes and gives no mail until what a failed write left in "
+                    + last.path() + " can be cut off: " + e.getMessage());
+            LOGGER.error(
+                    "event=queue-stopped file={} reason=\"what a failed write left cannot be cut off\" effect=\"no mail is"
+                            + " taken or delivered until it can; none is lost\"",
+                    last.path(),
+                    e);
+        }
+    }
+
+    private void removeObstacle() {
+        if (obstacle.isEmpty() || failure.isPresent()) {
+            return;
+        }
+        Segment last = segments.getLast();
+        try {
+            last.cutRemains();
+        } catch (IOException e) {
+            LOGGER.debug("event=queue-stopped file={}", last.path(), e);
+            return;
+        }
+        obstacle = Optional.empty();
+        LOGGER.info("event=queue-goes-on file={}", last.path());
+        owner.wentOn();
     }
 
     private static ByteBuffer[] frames(List<Appended> group) {
@@ -331,7 +378,7 @@ final class Journal implements AutoCloseable {
     }
 
     private Segment addSegment(long number) throws IOException {
-        Segment added = Segment.open(directory, number);
+        Segment added = Segment.open(directory, number, disk);
         forceDirectory(directory);
         segments.add(added);
         return added;
@@ -347,7 +394,7 @@ final class Journal implements AutoCloseable {
     private void reclaim() {
         try {
             deleteDead();
-            if (failure.isPresent() || segments.size() == 1) {
+            if (failure().isPresent() || segments.size() == 1) {
                 return;
             }
             long bytes = segments.stream().mapToLong(Segment::end).sum();
@@ -401,6 +448,15 @@ final class Journal implements AutoCloseable {
 
     private void closeFiles() throws IOException {
         for (Segment segment : segments) {
+            try {
+                segment.cutRemains();
+            } catch (IOException e) {
+                LOGGER.error(
+                        "event=queue-write-not-undone file={} effect=\"mail that was refused may be delivered all the"
+                                + " same\"",
+                        segment.path(),
+                        e);
+            }
             segment.close();
         }
     }

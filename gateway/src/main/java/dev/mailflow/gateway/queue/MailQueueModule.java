@@ -21,6 +21,7 @@ public final class MailQueueModule extends AbstractModule {
 
     @Override
     protected void configure() {
+        bind(DiskUse.class).toInstance(DiskUse.DEFAULT);
         bind(new TypeLiteral<MailQueueFactory<?>>() {}).to(DurableMailQueueFactory.class);
         bind(new TypeLiteral<MailQueueFactory<? extends MailQueue>>() {}).to(DurableMailQueueFactory.class);
         bind(new TypeLiteral<MailQueueFactory<? extends ManageableMailQueue>>() {})

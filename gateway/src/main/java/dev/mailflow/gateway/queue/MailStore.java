@@ -341,15 +341,21 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         return room.usable();
     }
 
-    /** Looks how much room is left, and lets mail go that a full disk had stopped. */
+    /** Looks how much room is left and whether the journal can go on, and lets mail go that a disk had stopped. */
     void lookForRoom() {
         if (room.look()) {
-            List<QueueIndex> stopped;
-            synchronized (this) {
-                stopped = List.copyOf(queues.values());
-            }
-            stopped.forEach(QueueIndex::signal);
+            wentOn();
         }
+        journal.retry();
+    }
+
+    @Override
+    public void wentOn() {
+        List<QueueIndex> stopped;
+        synchronized (this) {
+            stopped = List.copyOf(queues.values());
+        }
+        stopped.forEach(QueueIndex::signal);
     }
 
     /**

@@ -11,7 +11,7 @@ public record QueueTrouble(Kind kind, String reason) {
     public enum Kind {
         /** There is too little room; it may be over at any time. */
         NO_ROOM,
-        /** The journal stands still until the gateway is started again. */
+        /** The disk failed; whether the gateway must be started again the reason says. */
         FAILED
     }
 }

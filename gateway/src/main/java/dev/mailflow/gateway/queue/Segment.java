@@ -8,7 +8,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -25,21 +24,23 @@ final class Segment implements AutoCloseable {
     private final RandomAccessFile reading;
 
     private long end;
+    /** Whether there may be bytes behind the end, of a write that failed. */
+    private boolean remains;
 
     /** Records in it that are needed; guarded by the {@link MailStore}. */
     int live;
 
-    private Segment(long number, Path path) throws IOException {
+    private Segment(long number, Path path, DiskUse disk) throws IOException {
         this.number = number;
         this.path = path;
-        this.writing = FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        this.writing = disk.opening().open(path);
         this.reading = new RandomAccessFile(path.toFile(), "r");
         this.end = writing.size();
     }
 
     /** Opens the file, or makes it; the directory is forced by the caller. */
-    static Segment open(Path directory, long number) throws IOException {
-        return new Segment(number, directory.resolve(String.format(Locale.ROOT, "journal-%012d.log", number)));
+    static Segment open(Path directory, long number, DiskUse disk) throws IOException {
+        return new Segment(number, directory.resolve(String.format(Locale.ROOT, "journal-%012d.log", number)), disk);
     }
 
     /** The number of a file of this kind, by its name. */
@@ -61,28 +62,41 @@ final class Segment implements AutoCloseable {
         return end;
     }
 
-    /** Appends all of it, or throws and leaves the end where it was; on disk only after {@link #force}. */
+    /**
+     * Appends all of it, or throws and leaves the end where it was; on disk only after {@link #force}. When it throws,
+     * there may be {@link #hasRemains remains}.
+     */
     void append(ByteBuffer[] frames) throws IOException {
-        long position = end;
-        try {
-            writing.position(position);
-            long left = 0;
-            for (ByteBuffer frame : frames) {
-                left += frame.remaining();
-            }
-            long size = left;
-            while (left > 0) {
-                left -= writing.write(frames);
-            }
-            end = position + size;
-        } catch (IOException e) {
-            writing.truncate(position);
-            throw e;
+        cutRemains();
+        long left = 0;
+        for (ByteBuffer frame : frames) {
+            left += frame.remaining();
+        }
+        long size = left;
+        remains = true;
+        writing.position(end);
+        while (left > 0) {
+            left -= writing.write(frames);
+        }
+        end += size;
+        remains = false;
+    }
+
+    /** Whether bytes of a failed write may be behind the end, which a reader of the file would take for records. */
+    boolean hasRemains() {
+        return remains;
+    }
+
+    /** Cuts off what a failed write left. It need not be forced: the next {@link #force} keeps the size as well. */
+    void cutRemains() throws IOException {
+        if (remains) {
+            writing.truncate(end);
+            remains = false;
         }
     }
 
-    void force(DiskUse.Forcing forcing) throws IOException {
-        forcing.force(writing);
+    void force() throws IOException {
+        writing.force(false);
     }
 
     /** Cuts off what is behind. */

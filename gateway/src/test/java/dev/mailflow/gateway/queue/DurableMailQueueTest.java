@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,7 +18,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 
 import org.apache.james.queue.api.MailQueue;
@@ -396,7 +394,7 @@ class DurableMailQueueTest {
     void roomOfDeliveredMailShouldBeFreedThoughOldMailIsAmongIt() throws Exception {
         long segment = 32 * 1024;
         long tolerated = 64 * 1024;
-        reopen(new DiskUse(segment, tolerated, DiskUse.DEFAULT.forcing()));
+        reopen(new DiskUse(segment, tolerated, DiskUse.DEFAULT.opening()));
         List<String> old = new ArrayList<>();
         for (int i = 0; i < 300; i++) {
             queue.enQueue(SampleMail.withBody("m" + i, "0123456789\r\n".repeat(200)));
@@ -429,18 +427,13 @@ class DurableMailQueueTest {
 
     @Test
     void nothingShouldBeTakenOrGivenAfterAFailedForceAndAllBeThereAfterARestart() throws Exception {
-        AtomicBoolean failing = new AtomicBoolean();
-        reopen(new DiskUse(DiskUse.DEFAULT.segmentBytes(), DiskUse.DEFAULT.toleratedBytes(), channel -> {
-            if (failing.get()) {
-                throw new IOException("Input/output error");
-            }
-            channel.force(false);
-        }));
+        FaultyDisk disk = new FaultyDisk();
+        reopen(disk.use(DiskUse.DEFAULT));
         queue.enQueue(SampleMail.named("taken"));
         queue.enQueue(SampleMail.named("waits"));
         Flux<MailQueueItem> items = Flux.from(queue.deQueue());
         MailQueueItem delivered = items.blockFirst(PATIENCE);
-        failing.set(true);
+        disk.fail(FaultyDisk.Operation.FORCE);
 
         assertThatThrownBy(() -> delivered.done(CompletionStatus.SUCCESS))
                 .isInstanceOf(MailQueue.MailQueueException.class);
@@ -459,6 +452,28 @@ class DurableMailQueueTest {
         waiting.forEachRemaining(item -> left.add(item.getMail().getName()));
         waiting.close();
         assertThat(left).contains("waits").doesNotContain("large");
+    }
+
+    @Test
+    void nothingShouldBeTakenOrGivenWhileARestOfAFailedWriteCannotBeCutOffAndAllGoOnAfterwards() throws Exception {
+        FaultyDisk disk = new FaultyDisk();
+        reopen(disk.use(DiskUse.DEFAULT));
+        queue.enQueue(SampleMail.named("waits"));
+        disk.fail(FaultyDisk.Operation.WRITE, FaultyDisk.Operation.TRUNCATE);
+        Mail refused = SampleMail.named("refused");
+        assertThatThrownBy(() -> queue.enQueue(refused)).isInstanceOf(MailQueue.MailQueueException.class);
+
+        assertThat(factory.trouble())
+                .hasValueSatisfying(trouble -> assertThat(trouble.kind()).isEqualTo(QueueTrouble.Kind.FAILED));
+        assertThat(isIdleFor(Duration.ofSeconds(1))).isTrue();
+
+        disk.mend();
+        MailQueueItem item = take();
+        assertThat(item.getMail().getName()).isEqualTo("waits");
+        item.done(CompletionStatus.SUCCESS);
+        assertThat(factory.trouble()).isEmpty();
+        reopen();
+        assertWaiting(List.of());
     }
 
     @Test

@@ -2,6 +2,7 @@
 package dev.mailflow.gateway.queue;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -13,6 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -20,6 +22,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+
+import com.google.common.util.concurrent.Uninterruptibles;
 
 class JournalTest {
     private static final List<String> WRITTEN = IntStream.range(0, 12)
@@ -36,6 +40,7 @@ class JournalTest {
     /** Keeps what it is told and needs all of it. */
     private static final class Reader implements Journal.Owner {
         private final List<String> found = new ArrayList<>();
+        private final AtomicBoolean wentOn = new AtomicBoolean();
 
         @Override
         public void replay(byte[] content, Segment segment, long offset) {
@@ -50,6 +55,11 @@ class JournalTest {
         @Override
         public Optional<Journal.Appended> moveFrom(Segment oldest, long bytes) {
             return Optional.empty();
+        }
+
+        @Override
+        public void wentOn() {
+            wentOn.set(true);
         }
     }
 
@@ -156,26 +166,20 @@ class JournalTest {
 
     @Test
     void aFailedForceShouldEndTheJournalUntilItIsOpenedAgain() throws Exception {
-        AtomicBoolean failing = new AtomicBoolean();
-        DiskUse disk = new DiskUse(DiskUse.DEFAULT.segmentBytes(), 0, channel -> {
-            if (failing.get()) {
-                throw new IOException("Input/output error");
-            }
-            channel.force(false);
-        });
+        FaultyDisk disk = new FaultyDisk();
         AtomicBoolean applied = new AtomicBoolean();
-        try (Journal journal = Journal.open(directory, new Reader(), disk)) {
+        try (Journal journal = Journal.open(directory, new Reader(), disk.use(DiskUse.DEFAULT))) {
             journal.start();
             append(journal, List.of("kept"));
-            failing.set(true);
+            disk.fail(FaultyDisk.Operation.FORCE);
             assertThat(journal.append(record("unknown", (segment, offset) -> applied.set(true))))
                     .failsWithin(PATIENCE);
             // the disk may say that all is well, and have dropped what it could not write
-            failing.set(false);
+            disk.mend();
             assertThat(journal.append(record("refused", (segment, offset) -> applied.set(true))))
                     .failsWithin(PATIENCE);
             assertThat(journal.failure()).hasValueSatisfying(reason -> assertThat(reason)
-                    .contains("until the gateway is started again", "Input/output error"));
+                    .contains("until the gateway is started again", FaultyDisk.ERROR));
             assertThat(applied).isFalse();
         }
 
@@ -185,6 +189,77 @@ class JournalTest {
             append(journal, List.of("after"));
             assertThat(reader.found).contains("kept").doesNotContain("refused").containsAll(WRITTEN);
         }
+    }
+
+    /** What the journal finds when it is opened now. */
+    private List<String> found() throws Exception {
+        Reader reader = new Reader();
+        Journal.open(directory, reader, DiskUse.DEFAULT).close();
+        return reader.found.subList(WRITTEN.size(), reader.found.size());
+    }
+
+    /** Appends all of them in one write, which fails. */
+    private static void failTogether(Journal journal, FaultyDisk disk, List<String> records) {
+        CountDownLatch waiting = new CountDownLatch(1);
+        CompletableFuture<Void> held =
+                journal.append(record("held", (segment, offset) -> Uninterruptibles.awaitUninterruptibly(waiting)));
+        List<CompletableFuture<Void>> appended = records.stream()
+                .map(text -> journal.append(record(text, (segment, offset) -> {})))
+                .toList();
+        disk.fail(FaultyDisk.Operation.WRITE, FaultyDisk.Operation.TRUNCATE);
+        waiting.countDown();
+        assertThat(held).succeedsWithin(PATIENCE);
+        assertThat(appended).allSatisfy(done -> assertThat(done).failsWithin(PATIENCE));
+    }
+
+    @Test
+    void whatAFailedWriteLeftShouldBeCutOff() throws Exception {
+        FaultyDisk disk = new FaultyDisk();
+        try (Journal journal = Journal.open(directory, new Reader(), disk.use(DiskUse.DEFAULT))) {
+            journal.start();
+            append(journal, List.of("before"));
+            disk.fail(FaultyDisk.Operation.WRITE);
+            assertThat(journal.append(record("failed", (segment, offset) -> {})))
+                    .failsWithin(PATIENCE);
+            disk.mend();
+            assertThat(journal.failure()).isEmpty();
+            append(journal, List.of("b"));
+        }
+
+        assertThat(found()).containsExactly("before", "b");
+        assertThat(directory.resolve(Journal.DAMAGED)).doesNotExist();
+    }
+
+    @Test
+    void recordsOfAFailedWriteThatCannotBeCutOffShouldNotComeBackBehindLaterOnes() throws Exception {
+        FaultyDisk disk = new FaultyDisk();
+        Reader owner = new Reader();
+        AtomicBoolean applied = new AtomicBoolean();
+        try (Journal journal = Journal.open(directory, owner, disk.use(DiskUse.DEFAULT))) {
+            journal.start();
+            failTogether(journal, disk, List.of("stale 0", "stale 1", "stale 2"));
+            // the disk writes again, and still cannot cut
+            disk.mend();
+            disk.fail(FaultyDisk.Operation.TRUNCATE);
+            assertThat(journal.append(record("early 0", (segment, offset) -> applied.set(true))))
+                    .failsWithin(PATIENCE);
+            assertThat(journal.failure()).hasValueSatisfying(reason -> assertThat(reason)
+                    .contains("until what a failed write left", "can be cut off", FaultyDisk.ERROR));
+            assertThat(applied).isFalse();
+            assertThat(owner.wentOn).isFalse();
+
+            disk.mend();
+            await().atMost(PATIENCE).until(() -> {
+                journal.retry();
+                return journal.failure().isEmpty();
+            });
+            await().atMost(PATIENCE).untilTrue(owner.wentOn);
+            // as long as the first of those that failed: the next stale one would be found right behind it
+            append(journal, List.of("later 0"));
+        }
+
+        assertThat(found()).containsExactly("held", "later 0");
+        assertThat(directory.resolve(Journal.DAMAGED)).doesNotExist();
     }
 
     @Test
