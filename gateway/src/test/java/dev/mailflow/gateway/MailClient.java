@@ -18,7 +18,7 @@ import javax.mail.internet.MimeMessage;
 import com.sun.mail.util.MailSSLSocketFactory;
 
 /** Sends and reads mail the way a user's program does. */
-final class MailClient {
+public final class MailClient {
     private MailClient() {}
 
     static MimeMessage message(String from, String to, String subject) throws MessagingException {
@@ -31,7 +31,7 @@ final class MailClient {
     }
 
     /** Over port 25's like: no TLS, no authentication. */
-    static void send(int port, String from, String to, String subject) throws MessagingException {
+    public static void send(int port, String from, String to, String subject) throws MessagingException {
         Properties properties = new Properties();
         properties.put("mail.smtp.from", from);
         try (Transport transport = Session.getInstance(properties).getTransport("smtp")) {
@@ -71,7 +71,7 @@ final class MailClient {
         return subjects;
     }
 
-    static List<String> subjects(Gateway gateway, FirstMailbox mailbox) throws Exception {
+    public static List<String> subjects(Gateway gateway, FirstMailbox mailbox) throws Exception {
         return subjects(gateway.port("imaps"), mailbox.address(), password(mailbox.passwordFile()));
     }
 
