@@ -10,10 +10,20 @@ import dev.mailflow.delivery.tls.TlsFault;
  *
  * @param policy empty: nothing holds
  * @param fault why no newer policy could be had, if one is published
+ * @param dnsTrouble why DNS cannot say whether one is published
  */
-public record StsAnswer(Optional<StsPolicy> policy, Optional<Fault> fault) {
+public record StsAnswer(Optional<StsPolicy> policy, Optional<Fault> fault, Optional<String> dnsTrouble) {
     /** Nothing is published, or MTA-STS is not asked. */
-    public static final StsAnswer NONE = new StsAnswer(Optional.empty(), Optional.empty());
+    public static final StsAnswer NONE = new StsAnswer(Optional.empty(), Optional.empty(), Optional.empty());
+
+    static StsAnswer of(Optional<StsPolicy> policy, Optional<Fault> fault) {
+        return new StsAnswer(policy, fault, Optional.empty());
+    }
+
+    /** Why there may be a policy that is not known now, but another time; empty when one is known or there is none. */
+    public Optional<String> doubt() {
+        return policy.isPresent() ? Optional.empty() : fault.map(Fault::reason).or(() -> dnsTrouble);
+    }
 
     /**
      * Why a policy could not be had.

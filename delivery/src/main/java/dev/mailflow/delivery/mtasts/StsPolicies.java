@@ -93,21 +93,31 @@ public final class StsPolicies {
         } catch (TextParseException | org.xbill.DNS.NameTooLongException e) {
             return CompletableFuture.completedFuture(StsAnswer.NONE);
         }
-        return dns.ask(name, Type.TXT).thenCompose(answer -> byId(domain, id(answer)));
+        return dns.ask(name, Type.TXT)
+                .thenCompose(answer -> answer instanceof DnsAnswer.Unknown unknown
+                        ? CompletableFuture.completedFuture(new StsAnswer(
+                                known(domain).map(Kept::policy),
+                                Optional.empty(),
+                                Optional.of("MTA-STS policy of '" + domain + "': " + unknown.reason())))
+                        : byId(domain, id(answer)));
+    }
+
+    private Optional<Kept> known(String domain) {
+        return Optional.ofNullable(kept.get(domain))
+                .filter(each -> clock.instant().isBefore(each.end()));
     }
 
     private CompletionStage<StsAnswer> byId(String domain, Optional<String> id) {
-        Optional<Kept> known = Optional.ofNullable(kept.get(domain))
-                .filter(each -> clock.instant().isBefore(each.end()));
+        Optional<Kept> known = known(domain);
         boolean current =
                 id.isEmpty() || known.filter(each -> each.id().equals(id.get())).isPresent();
         if (current) {
-            return CompletableFuture.completedFuture(new StsAnswer(known.map(Kept::policy), Optional.empty()));
+            return CompletableFuture.completedFuture(StsAnswer.of(known.map(Kept::policy), Optional.empty()));
         }
         Failed failed = failures.get(domain);
         if (failed != null && failed.id().equals(id.get()) && clock.instant().isBefore(failed.until())) {
             return CompletableFuture.completedFuture(
-                    new StsAnswer(known.map(Kept::policy), Optional.of(failed.fault())));
+                    StsAnswer.of(known.map(Kept::policy), Optional.of(failed.fault())));
         }
         return fetch(domain, id.get());
     }
@@ -192,12 +202,11 @@ public final class StsPolicies {
         }
         makeRoom();
         file.write(Map.copyOf(kept));
-        return new StsAnswer(Optional.of(policy), Optional.empty());
+        return StsAnswer.of(Optional.of(policy), Optional.empty());
     }
 
     private StsAnswer failed(String domain, String id, TlsFault kind, String reason) {
-        Optional<Kept> known = Optional.ofNullable(kept.get(domain))
-                .filter(each -> clock.instant().isBefore(each.end()));
+        Optional<Kept> known = known(domain);
         StsAnswer.Fault fault = new StsAnswer.Fault(kind, "MTA-STS policy of '" + domain + "': " + reason);
         LOGGER.warn(
                 "{}; {}",
@@ -208,7 +217,7 @@ public final class StsPolicies {
             failures.values().removeIf(each -> !clock.instant().isBefore(each.until()));
         }
         failures.put(domain, new Failed(id, fault, clock.instant().plus(AFTER_FAILURE)));
-        return new StsAnswer(known.map(Kept::policy), Optional.of(fault));
+        return StsAnswer.of(known.map(Kept::policy), Optional.of(fault));
     }
 
     private void makeRoom() {

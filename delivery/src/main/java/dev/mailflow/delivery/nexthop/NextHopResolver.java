@@ -46,6 +46,9 @@ import dev.mailflow.policy.domain.DomainPattern;
 public final class NextHopResolver {
     private static final Logger LOGGER = LoggerFactory.getLogger(NextHopResolver.class);
 
+    /** RFC 3463: a directory server failed, DNS is meant. */
+    public static final String LOOKUP_FAILED = "4.4.3";
+
     private final DnsLookup dns;
     private final List<Name> searchPath;
     private final HostsFileParser hostsFile = new HostsFileParser();
@@ -130,7 +133,7 @@ public final class NextHopResolver {
                         : new Resolution.Nowhere<>(failed("5.1.2", "domain '" + text + "' does not exist"));
             }
             return new Resolution.Nowhere<>(deferred(
-                    "4.4.3",
+                    LOOKUP_FAILED,
                     "MX records of '" + text + "' cannot be looked up: " + ((DnsAnswer.Unknown) answer).reason()));
         });
     }
@@ -256,7 +259,7 @@ public final class NextHopResolver {
     private static Resolution<InetAddress> addresses(String host, DnsAnswer answer) {
         if (answer instanceof DnsAnswer.Unknown unknown) {
             return new Resolution.Nowhere<>(
-                    deferred("4.4.3", "host '" + host + "' cannot be looked up: " + unknown.reason()));
+                    deferred(LOOKUP_FAILED, "host '" + host + "' cannot be looked up: " + unknown.reason()));
         }
         List<InetAddress> found = new ArrayList<>();
         if (answer instanceof DnsAnswer.Found records) {

@@ -44,6 +44,11 @@ public record HopFailure(
         return new HopFailure(kind, enhancedStatus, reason, reply, hop, Optional.of(known), ourAddress);
     }
 
+    /** The same failure in other words. */
+    public HopFailure with(String otherReason) {
+        return new HopFailure(kind, enhancedStatus, otherReason, reply, hop, fault, ourAddress);
+    }
+
     /** The same failure, of a connection from this address. */
     HopFailure from(Optional<InetAddress> address) {
         return new HopFailure(kind, enhancedStatus, reason, reply, hop, fault, address);

@@ -125,9 +125,15 @@ public final class DestinationTrust {
      *
      * @param published what is held against it
      * @param policy for reports
+     * @param doubt why its owner may have published more than can be told now; never when what is held authenticates it
      */
-    public record Go(Optional<PublishedTrust> published, TlsSession.Policy policy) implements Verdict {
-        static final Go FREELY = new Go(Optional.empty(), TlsSession.Policy.NONE);
+    public record Go(Optional<PublishedTrust> published, TlsSession.Policy policy, Optional<String> doubt)
+            implements Verdict {
+        static final Go FREELY = new Go(Optional.empty(), TlsSession.Policy.NONE, Optional.empty());
+
+        static Go holding(PublishedTrust published, TlsSession.Policy policy) {
+            return new Go(Optional.of(published), policy, Optional.empty());
+        }
     }
 
     /** It may not, now. */
@@ -175,7 +181,8 @@ public final class DestinationTrust {
                                             && !go.published()
                                                     .filter(PublishedTrust::enforced)
                                                     .isPresent()
-                                    ? go(trust, policy(trust))
+                                    ? CompletableFuture.completedFuture(
+                                            new Go(Optional.of(trust), policy(trust), go.doubt()))
                                     : CompletableFuture.completedFuture(verdict));
         }
         String silence = ((DaneAnswer.Silent) answer).reason();
@@ -202,7 +209,7 @@ public final class DestinationTrust {
                         Optional.of(fault.reason())));
         Optional<StsPolicy> known = answer.policy().filter(each -> each.mode() != StsPolicy.Mode.NONE);
         if (known.isEmpty()) {
-            return CompletableFuture.completedFuture(Go.FREELY);
+            return CompletableFuture.completedFuture(new Go(Optional.empty(), TlsSession.Policy.NONE, answer.doubt()));
         }
         StsPolicy policy = known.get();
         boolean enforced = policy.mode() == StsPolicy.Mode.ENFORCE;
@@ -233,7 +240,7 @@ public final class DestinationTrust {
     }
 
     private static CompletionStage<Verdict> go(PublishedTrust published, TlsSession.Policy policy) {
-        return CompletableFuture.completedFuture(new Go(Optional.of(published), policy));
+        return CompletableFuture.completedFuture(Go.holding(published, policy));
     }
 
     private CompletionStage<Verdict> leave(Target target, TlsSession.Policy policy, TlsFault fault, String reason) {

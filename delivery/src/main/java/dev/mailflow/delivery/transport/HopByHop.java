@@ -91,6 +91,9 @@ final class HopByHop {
     private int tried;
     private Optional<HopFailure> clearest = Optional.empty();
     private boolean anotherTimeMayDo;
+    /** Why a policy that is not known now may authenticate a next hop another time. */
+    private Optional<String> doubt = Optional.empty();
+
     private Optional<RecipientOutcome> notResolved = Optional.empty();
 
     /** One address that is being connected to. */
@@ -154,6 +157,7 @@ final class HopByHop {
                 held = go;
                 enter(target);
             } else {
+                held = DestinationTrust.Go.FREELY;
                 consider(((DestinationTrust.Leave) verdict).failure());
                 nextTarget();
             }
@@ -198,6 +202,9 @@ final class HopByHop {
         if (resolution instanceof Resolution.Nowhere<InetAddress> nowhere
                 && (family == Family.IPV4 || notResolved.isEmpty())) {
             notResolved = Optional.of(nowhere.outcome());
+            // an address that DNS does not tell now may be that of a next hop that keeps the promise
+            anotherTimeMayDo |= nowhere.outcome() instanceof RecipientOutcome.Deferred deferred
+                    && deferred.enhancedStatus().equals(NextHopResolver.LOOKUP_FAILED);
         }
     }
 
@@ -356,10 +363,16 @@ final class HopByHop {
     }
 
     private RecipientOutcome outcome(HopFailure failure) {
-        return message.requiresTlsOfNextHop() && !anotherTimeMayDo
-                ? new RecipientOutcome.Failed(
-                        "5.7.30", "REQUIRETLS support required: " + failure.reason(), failure.reply(), failure.hop())
-                : failure.asOutcome();
+        if (!message.requiresTlsOfNextHop()) {
+            return failure.asOutcome();
+        }
+        if (!anotherTimeMayDo) {
+            return new RecipientOutcome.Failed(
+                    "5.7.30", "REQUIRETLS support required: " + failure.reason(), failure.reply(), failure.hop());
+        }
+        return doubt.map(why -> failure.with(failure.reason() + "; " + why))
+                .orElse(failure)
+                .asOutcome();
     }
 
     /** Whether the connector demands of every mail what the message demands. */
@@ -373,11 +386,20 @@ final class HopByHop {
                 || (failure.kind() == HopFailure.Kind.TLS
                         && !isKeptByConnector()
                         // what cannot be told now may be told later
-                        && !failure.fault().equals(Optional.of(TlsFault.DNSSEC_INVALID)));
+                        && !failure.fault().equals(Optional.of(TlsFault.DNSSEC_INVALID))
+                        && !mayBeAuthenticatedLater(failure));
+    }
+
+    /** Whether a policy that cannot be had now may make the next hop good; without TLS none can. */
+    private boolean mayBeAuthenticatedLater(HopFailure failure) {
+        return held.doubt().isPresent() && !failure.fault().equals(Optional.of(TlsFault.STARTTLS_NOT_SUPPORTED));
     }
 
     private void consider(HopFailure failure) {
         anotherTimeMayDo |= !isForWantOfRequireTls(failure);
+        if (failure.kind() == HopFailure.Kind.TLS && mayBeAuthenticatedLater(failure)) {
+            doubt = held.doubt();
+        }
         if (clearest.isEmpty() || failure.kind().compareTo(clearest.get().kind()) >= 0) {
             clearest = Optional.of(failure);
         }

@@ -116,6 +116,7 @@ public final class LocalDns implements AutoCloseable {
     /** As if nothing had ever been said of the name. */
     public LocalDns forget(String name) {
         records.removeIf(each -> each.getName().equals(name(name)));
+        failing.remove(name(name));
         return this;
     }
 

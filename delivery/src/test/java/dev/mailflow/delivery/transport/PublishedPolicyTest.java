@@ -203,16 +203,74 @@ class PublishedPolicyTest {
     void mailThatRequiresTlsShouldGoWherePolicyAuthenticates(String mode, String mx, String kind, String expected) {
         publish("1", mode, mx);
         peer(kind);
-        var recipient = address("x@d.test");
 
-        RecipientOutcome outcome = outbound.send(
-                        connector().tls(TlsLevel.OPPORTUNISTIC).build(), Outbound.requiringTls(recipient))
-                .outcomes()
-                .get(recipient);
+        RecipientOutcome outcome = sendRequiringTls();
 
         assertThat(outcome instanceof Failed failed ? "failed " + failed.enhancedStatus() : result(outcome))
                 .contains(expected);
         assertThat(peer.messages()).hasSize(outcome instanceof Delivered ? 1 : 0);
+    }
+
+    private RecipientOutcome sendRequiringTls() {
+        var recipient = address("x@d.test");
+        return outbound.send(connector().tls(TlsLevel.OPPORTUNISTIC).build(), Outbound.requiringTls(recipient))
+                .outcomes()
+                .get(recipient);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "gone, good, deferred, MTA-STS policy of 'd.test': the server answered 404",
+        "html, good, deferred, MTA-STS policy of 'd.test': found media type",
+        "broken, good, deferred, MTA-STS policy of 'd.test': ",
+        "SERVFAIL, good, deferred, MTA-STS policy of 'd.test': ",
+        // no policy can make up for these
+        "gone, plain, failed, did not offer STARTTLS",
+        "SERVFAIL, plain, failed, did not offer STARTTLS",
+        "unpublished, good, failed, does not trust mx.d.test"
+    })
+    void mailThatRequiresTlsShouldWaitWhileThePolicyCannotBeHadAndGoWhenItCan(
+            String trouble, String kind, String expected, String reason) {
+        switch (trouble) {
+            case "gone" -> web.page(POLICY, 404, "text/plain", "");
+            case "html" -> web.page(POLICY, 200, "text/html", "<p>");
+            case "broken" -> web.page(POLICY, 200, "text/plain", "version: STSv1\r\nmode: strict\r\n");
+            case "SERVFAIL" -> dns.servfail("_mta-sts.d.test");
+            default -> {
+                // nothing is published
+            }
+        }
+        if (!trouble.equals("unpublished") && !trouble.equals("SERVFAIL")) {
+            dns.txt("_mta-sts.d.test", "v=STSv1; id=1;");
+        }
+        peer(kind);
+
+        RecipientOutcome outcome = sendRequiringTls();
+
+        assertThat(peer.messages()).isEmpty();
+        if (expected.equals("failed")) {
+            assertThat(outcome).isInstanceOfSatisfying(Failed.class, failed -> {
+                assertThat(failed.enhancedStatus()).isEqualTo("5.7.30");
+                assertThat(failed.reason()).contains(reason);
+            });
+            return;
+        }
+        assertThat(outcome).isInstanceOfSatisfying(Deferred.class, deferred -> {
+            assertThat(deferred.enhancedStatus()).startsWith("4.7.");
+            assertThat(deferred.reason()).contains("does not trust mx.d.test", reason);
+        });
+
+        publish("2", "enforce", "mx.d.test");
+        clock.forward(Duration.ofMinutes(10));
+        assertThat(result(sendRequiringTls())).isEqualTo("encrypt; mta-sts: mx.d.test");
+    }
+
+    @Test
+    void mailThatRequiresTlsShouldWaitWhileTheAddressOfANextHopCannotBeHad() {
+        dns.mx("d.test", 20, "mx2.d.test").servfail("mx2.d.test");
+        peer("plain");
+
+        assertThat(sendRequiringTls()).isInstanceOf(Deferred.class);
     }
 
     @Test
