@@ -31,6 +31,7 @@ final class ServerPieces {
             HOOKS + "InboundConnectorHook",
             HOOKS + "XoorgExtension",
             HOOKS + "AcceptedRecipientHook",
+            HOOKS + "KnownParameters",
             HOOKS + "HopLimitHook",
             HOOKS + "StampFactsHook");
 

@@ -9,6 +9,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Clock;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 import org.junit.jupiter.api.BeforeEach;
@@ -141,6 +142,37 @@ class HybridSetupTest {
         assertThat(wizard.file("smtpserver.xml").lines())
                 .filteredOn(line -> !smtpBefore.contains(line))
                 .allSatisfy(line -> assertThat(line).containsAnyOf("privateKey", "certificates"));
+    }
+
+    @Test
+    void handlersThatAreMissingShouldBeAddedWhereTheyBelong() throws Exception {
+        wizard.write(
+                "smtpserver.xml",
+                wizard.file("smtpserver.xml")
+                        .replaceAll(
+                                "<handler class=\"dev\\.mailflow\\.hooks\\."
+                                        + "(XoorgExtension|AcceptedRecipientHook|KnownParameters|HopLimitHook)\"/>",
+                                ""));
+
+        assertThat(wizard.setUp()).as(wizard.err()).isZero();
+
+        String after = wizard.file("smtpserver.xml");
+        assertThat(Pattern.compile("<handler class=\"[^\"]*\\.(\\w+)\"/>")
+                        .matcher(after.substring(0, after.indexOf("</handlerchain>")))
+                        .results()
+                        .map(handler -> handler.group(1)))
+                .containsExactly(
+                        "ConnectionFilterHook",
+                        "InboundConnectorHook",
+                        "XoorgExtension",
+                        "AcceptedRecipientHook",
+                        "KnownParameters",
+                        "HopLimitHook",
+                        "DsnExtension",
+                        "RequireTlsExtension",
+                        "TransportRulesHook",
+                        "StampFactsHook",
+                        "CoreCmdHandlerLoader");
     }
 
     @Test
