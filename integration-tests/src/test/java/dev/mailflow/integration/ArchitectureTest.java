@@ -49,7 +49,9 @@ class ArchitectureTest {
             .whereLayer("mailets")
             .mayOnlyAccessLayers("policy", "transport-rules", "directory", "delivery")
             .whereLayer("cli")
-            .mayOnlyAccessLayers("policy", "transport-rules", "delivery");
+            .mayOnlyAccessLayers("policy", "transport-rules", "delivery")
+            .whereLayer("gateway")
+            .mayOnlyAccessLayers("policy", "directory", "smtp-hooks", "delivery");
 
     @ArchTest
     static final ArchRule POLICY_KNOWS_NOTHING_OF_THE_SERVER = noClasses()
