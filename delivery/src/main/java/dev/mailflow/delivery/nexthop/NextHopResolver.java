@@ -32,6 +32,8 @@ import org.xbill.DNS.TextParseException;
 import org.xbill.DNS.Type;
 import org.xbill.DNS.hosts.HostsFileParser;
 
+import com.google.common.net.InetAddresses;
+
 import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.tls.PeerIdentity;
@@ -104,7 +106,7 @@ public final class NextHopResolver {
         Optional<InetAddress> literal = domainLiteral(text);
         if (literal.isPresent()) {
             return CompletableFuture.completedFuture(new Resolution.Found<>(List.of(new Target(
-                    literal.get().getHostAddress(),
+                    InetAddresses.toAddrString(literal.get()),
                     mxPort,
                     Optional.of(new PeerIdentity.Addressed(literal.get())),
                     false,
@@ -121,21 +123,40 @@ public final class NextHopResolver {
             return nowhere(failed("5.1.2", "'" + text + "' is not a domain name"));
         }
         String asked = ascii;
-        return dns.ask(name.get(), Type.MX).thenApply(answer -> {
+        return dns.ask(name.get(), Type.MX).thenCompose(answer -> {
             if (answer instanceof DnsAnswer.Found found) {
-                return mxTargets(text, asked, found);
+                return CompletableFuture.completedFuture(mxTargets(text, asked, found));
             }
             if (answer instanceof DnsAnswer.Nothing nothing) {
                 return nothing.exists()
-                        // RFC 5321 section 5.1: the domain is its own MX host
-                        ? new Resolution.Found<>(
-                                List.of(new Target(asked, mxPort, named(asked), nothing.secure(), List.of(asked))))
-                        : new Resolution.Nowhere<>(failed("5.1.2", "domain '" + text + "' does not exist"));
+                        ? itself(text, asked, name.get(), nothing.secure())
+                        : nowhere(failed("5.1.2", "domain '" + text + "' does not exist"));
             }
-            return new Resolution.Nowhere<>(deferred(
+            return nowhere(deferred(
                     LOOKUP_FAILED,
                     "MX records of '" + text + "' cannot be looked up: " + ((DnsAnswer.Unknown) answer).reason()));
         });
+    }
+
+    /** RFC 5321 section 5.1: without MX records the domain is its own MX host, if it has an address. */
+    private CompletionStage<Resolution<Target>> itself(String text, String asked, Name name, boolean secure) {
+        if (ownNames.contains(name)) {
+            return nowhere(failed("5.4.6", "domain '" + text + "' is this server: mail would loop"));
+        }
+        return hasNone(asked, Family.IPV4)
+                .thenCompose(none -> none ? hasNone(asked, Family.IPV6) : CompletableFuture.completedFuture(false))
+                .thenApply(none -> none
+                        ? new Resolution.Nowhere<>(
+                                failed("5.1.2", "domain '" + text + "' has neither MX records nor an address"))
+                        : new Resolution.Found<>(
+                                List.of(new Target(asked, mxPort, named(asked), secure, List.of(asked)))));
+    }
+
+    /** Whether it is certain that a host has no address of a family. */
+    private CompletionStage<Boolean> hasNone(String host, Family family) {
+        return addresses(host, family)
+                .thenApply(found -> found instanceof Resolution.Nowhere<InetAddress> nowhere
+                        && nowhere.outcome().equals(noAddress(host)));
     }
 
     private Resolution<Target> mxTargets(String domain, String asked, DnsAnswer.Found answer) {

@@ -4,6 +4,8 @@ package dev.mailflow.delivery.smtp;
 import java.net.InetAddress;
 import java.util.Optional;
 
+import com.google.common.net.InetAddresses;
+
 import dev.mailflow.delivery.HopUsed;
 import dev.mailflow.delivery.TlsUsed;
 import dev.mailflow.policy.connector.SmartHost;
@@ -21,11 +23,11 @@ public record HopAddress(String host, InetAddress address, int port) {
 
     /** This hop, reached without TLS or not at all. */
     public HopUsed used() {
-        return new HopUsed(host, address.getHostAddress(), port, Optional.empty());
+        return new HopUsed(host, InetAddresses.toAddrString(address), port, Optional.empty());
     }
 
     HopUsed used(TlsUsed tls) {
-        return new HopUsed(host, address.getHostAddress(), port, Optional.of(tls));
+        return new HopUsed(host, InetAddresses.toAddrString(address), port, Optional.of(tls));
     }
 
     @Override

@@ -63,6 +63,7 @@ public final class SmtpConnection {
     private final String connector;
     private final SmtpTimeouts timeouts;
     private final Executor workers;
+    private final boolean tlsGivenUp;
     private final ReplyReader reader = new ReplyReader();
     private final ArrayDeque<Expected> expected = new ArrayDeque<>();
     private final CompletableFuture<Void> closed = new CompletableFuture<>();
@@ -82,11 +83,13 @@ public final class SmtpConnection {
     private final AtomicInteger messages = new AtomicInteger();
     private final AtomicLong progress = new AtomicLong();
 
-    SmtpConnection(HopAddress hop, String connector, SmtpTimeouts timeouts, Executor workers) {
+    /** @param tlsGivenUp it is plaintext only because TLS had failed on the connection before */
+    SmtpConnection(HopAddress hop, String connector, SmtpTimeouts timeouts, Executor workers, boolean tlsGivenUp) {
         this.hop = hop;
         this.connector = connector;
         this.timeouts = timeouts;
         this.workers = workers;
+        this.tlsGivenUp = tlsGivenUp;
         this.used = hop.used();
     }
 
@@ -263,6 +266,11 @@ public final class SmtpConnection {
         return used.tls().isPresent();
     }
 
+    /** Whether it is plaintext only because TLS had failed on the connection before. */
+    boolean isTlsGivenUp() {
+        return tlsGivenUp;
+    }
+
     void tlsEstablished(TlsUsed tls, SSLSession session) {
         used = hop.used(tls);
         tlsSession = Optional.of(session);
@@ -283,10 +291,13 @@ public final class SmtpConnection {
     }
 
     HopFailure failure(HopFailure.Kind kind, SmtpReply reply, String reason) {
-        String status = reply.isTransient()
-                ? reply.enhancedStatus().orElse("4.0.0")
-                : reply.enhancedStatus().map(s -> "4" + s.substring(1)).orElse("4.0.0");
-        return new HopFailure(kind, status, reason, Optional.of(reply), Optional.of(used)).from(ourAddress());
+        return new HopFailure(kind, transientStatus(reply), reason, Optional.of(reply), Optional.of(used))
+                .from(ourAddress());
+    }
+
+    /** The status of a reply that defers, whatever its class. */
+    static String transientStatus(SmtpReply reply) {
+        return reply.enhancedStatus().map(status -> "4" + status.substring(1)).orElse("4.0.0");
     }
 
     HopFailure tlsFailure(Throwable cause) {
@@ -358,8 +369,11 @@ public final class SmtpConnection {
             retired = true;
         }
         if (awaited.isEmpty()) {
+            // a 421 to an idle client is how a next hop ends a connection that it finds too old, as by closing it
             abort(Optional.of(failure(
-                    HopFailure.Kind.PROTOCOL, "4.5.0", hop + " sent a reply that was not asked for: " + reply)));
+                    reply.code() == 421 ? HopFailure.Kind.LOST : HopFailure.Kind.PROTOCOL,
+                    "4.5.0",
+                    hop + " sent a reply that was not asked for: " + reply)));
             return;
         }
         if (awaited.get().command().equals("STARTTLS") && reply.isPositive() && more) {

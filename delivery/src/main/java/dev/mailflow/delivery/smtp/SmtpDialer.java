@@ -113,7 +113,8 @@ public final class SmtpDialer {
 
     private CompletableFuture<SmtpConnection> attempt(
             HopAddress hop, SessionTerms terms, boolean useTls, Runnable answered) {
-        SmtpConnection connection = new SmtpConnection(hop, terms.connector(), timeouts, workers);
+        boolean tlsGivenUp = !useTls && terms.tls().level() != TlsLevel.NONE;
+        SmtpConnection connection = new SmtpConnection(hop, terms.connector(), timeouts, workers, tlsGivenUp);
         Session session = new Session(connection, terms, useTls);
         Bootstrap bootstrap = new Bootstrap()
                 .group(eventLoops)
@@ -298,11 +299,7 @@ public final class SmtpDialer {
             if (offered.contains("XOAUTH2") && token) {
                 answer = bearer(credentials);
             } else if (offered.contains("PLAIN")) {
-                answer = secret(
-                        "AUTH PLAIN "
-                                + base64("\0" + credentials.user() + "\0"
-                                        + credentials.secret().reveal()),
-                        "AUTH PLAIN");
+                answer = secret("AUTH PLAIN " + base64(plainResponse(credentials)), "AUTH PLAIN");
             } else if (offered.contains("LOGIN")) {
                 answer = secret("AUTH LOGIN", "AUTH LOGIN")
                         .thenCompose(reply -> reply.code() == 334
@@ -332,21 +329,28 @@ public final class SmtpDialer {
         }
 
         private CompletableFuture<SmtpReply> bearer(Credentials credentials) {
-            return secret(
-                            "AUTH XOAUTH2 "
-                                    + base64("user=" + credentials.user() + "\1auth=Bearer "
-                                            + credentials.secret().reveal() + "\1\1"),
-                            "AUTH XOAUTH2")
+            return secret("AUTH XOAUTH2 " + base64(bearerResponse(credentials)), "AUTH XOAUTH2")
                     // 334 carries the reason; an empty answer brings the final reply
                     .thenCompose(reply -> reply.code() == 334
                             ? secret("", "AUTH XOAUTH2")
                             : CompletableFuture.completedFuture(reply));
         }
 
+        private static String bearerResponse(Credentials credentials) {
+            return "user=" + credentials.user() + "\1auth=Bearer "
+                    + credentials.secret().reveal() + "\1\1";
+        }
+
+        private static String plainResponse(Credentials credentials) {
+            return "\0" + credentials.user() + "\0" + credentials.secret().reveal();
+        }
+
         /** A next hop may repeat what it was told; what it says goes to logs and reports. */
         private SmtpReply masked(SmtpReply reply, Credentials credentials) {
             String secret = credentials.secret().reveal();
-            List<String> told = List.of(secret, base64(secret), base64("\0" + credentials.user() + "\0" + secret));
+            // longest first: one may be the end of another
+            List<String> told = List.of(
+                    base64(bearerResponse(credentials)), base64(plainResponse(credentials)), base64(secret), secret);
             return new SmtpReply(
                     reply.code(),
                     reply.lines().stream()

@@ -14,6 +14,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 
 import org.apache.james.core.MailAddress;
 import org.xbill.DNS.Address;
@@ -39,6 +40,7 @@ import io.netty.channel.ChannelFuture;
 @SuppressWarnings("FutureReturnValueIgnored")
 final class Transaction {
     private static final String DOMAIN = "[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?";
+    private static final Pattern NAMES_TLS = Pattern.compile("(?i)\\b(START)?TLS\\b");
     private static final String XTEXT = "[\\x21-\\x7E]{1,500}";
 
     private final SmtpConnection connection;
@@ -287,14 +289,13 @@ final class Transaction {
         if (reply.isPositive()) {
             return;
         }
-        if (reply.isPermanent()) {
+        if (isFinal(reply)) {
             mailRefusal = Optional.of(reply);
-            String reason = said("MAIL FROM", reply);
-            recipients.forEach(recipient -> settle(recipient, permanent(reply, reason)));
+            recipients.forEach(recipient -> settle(recipient, refusal(reply, "MAIL FROM")));
             if (sent < steps.size()) {
                 finish(false);
             }
-        } else if (sent < steps.size() || !reply.isTransient()) {
+        } else if (sent < steps.size() || !(reply.isTransient() || reply.isPermanent())) {
             refused("MAIL FROM", reply);
         } else {
             // the replies to the rest of the flight are still to come and say nothing new
@@ -320,13 +321,23 @@ final class Transaction {
         }
         if (reply.isPositive()) {
             accepted.add(recipient);
-        } else if (reply.isPermanent()) {
-            settle(recipient, permanent(reply, said("RCPT TO", reply)));
-        } else if (reply.isTransient()) {
+        } else if (isForTooManyRecipients(reply)) {
             settle(recipient, transientOutcome(reply, said("RCPT TO", reply)));
+        } else if (reply.isTransient() || reply.isPermanent()) {
+            settle(recipient, refusal(reply, "RCPT TO"));
         } else {
             unexpected("RCPT TO", reply);
         }
+    }
+
+    /**
+     * RFC 5321 section 4.5.3.1.10: 552 is what RFC 821 had for more recipients than a next hop takes at once, and not the
+     * last word. It is, where the next hop has taken nobody before, or says that it means something else.
+     */
+    private boolean isForTooManyRecipients(SmtpReply reply) {
+        return reply.code() == 552
+                && !accepted.isEmpty()
+                && reply.enhancedStatus().map("5.5.3"::equals).orElse(true);
     }
 
     private void onData(SmtpReply reply) {
@@ -344,7 +355,7 @@ final class Transaction {
 
     private void endAfterMailRefusal() {
         SmtpReply refusal = mailRefusal.orElseThrow();
-        if (refusal.isPermanent()) {
+        if (isFinal(refusal)) {
             finish(true);
         } else {
             refused("MAIL FROM", refusal);
@@ -514,9 +525,7 @@ final class Transaction {
     }
 
     private void settleAccepted(SmtpReply reply, String command) {
-        String reason = said(command, reply);
-        accepted.forEach(recipient ->
-                settle(recipient, reply.isPermanent() ? permanent(reply, reason) : transientOutcome(reply, reason)));
+        accepted.forEach(recipient -> settle(recipient, refusal(reply, command)));
     }
 
     private void unexpected(String command, SmtpReply reply) {
@@ -529,17 +538,36 @@ final class Transaction {
     }
 
     private String said(String command, SmtpReply reply) {
-        return connection.address() + " said: " + reply + " (in reply to " + command + ")";
+        return connection.address() + " said: " + reply + " (in reply to " + command + ")"
+                + (reply.isPermanent() && !isFinal(reply) ? ", after TLS with it had failed" : "");
     }
 
-    private RecipientOutcome permanent(SmtpReply reply, String reason) {
-        return new RecipientOutcome.Failed(
-                reply.enhancedStatus().orElse("5.0.0"), reason, Optional.of(reply), Optional.of(connection.hop()));
+    private RecipientOutcome refusal(SmtpReply reply, String command) {
+        String reason = said(command, reply);
+        return isFinal(reply)
+                ? new RecipientOutcome.Failed(
+                        reply.enhancedStatus().orElse("5.0.0"),
+                        reason,
+                        Optional.of(reply),
+                        Optional.of(connection.hop()))
+                : transientOutcome(reply, reason);
+    }
+
+    /**
+     * Whether a refusal is the last word. Plaintext after TLS had failed is only our second choice: a next hop that wants
+     * none has refused that and not the mail (530 of RFC 3207 section 4, X.7.10 of RFC 5248, and what people write).
+     */
+    private boolean isFinal(SmtpReply reply) {
+        boolean forWantOfTls = reply.code() == 530
+                || reply.enhancedStatus().equals(Optional.of("5.7.10"))
+                || reply.lines().stream()
+                        .anyMatch(line -> NAMES_TLS.matcher(line).find());
+        return reply.isPermanent() && !(connection.isTlsGivenUp() && forWantOfTls);
     }
 
     private RecipientOutcome transientOutcome(SmtpReply reply, String reason) {
         return new RecipientOutcome.Deferred(
-                reply.enhancedStatus().orElse("4.0.0"), reason, Optional.of(reply), Optional.of(connection.hop()));
+                SmtpConnection.transientStatus(reply), reason, Optional.of(reply), Optional.of(connection.hop()));
     }
 
     private void settle(OutboundRecipient recipient, RecipientOutcome outcome) {

@@ -15,6 +15,8 @@ import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import com.google.common.net.InetAddresses;
+
 import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.dane.DaneAnswer;
 import dev.mailflow.delivery.dane.DaneLookup;
@@ -317,8 +319,8 @@ public final class DestinationTrust {
                     target.mailDomains().get(0),
                     policy,
                     Optional.of(target.host()),
-                    hop.map(each -> each.address().getHostAddress()),
-                    ourAddress.map(InetAddress::getHostAddress),
+                    hop.map(each -> InetAddresses.toAddrString(each.address())),
+                    ourAddress.map(InetAddresses::toAddrString),
                     fault,
                     detail);
             observers.forEach(each -> each.observe(session));

@@ -5,6 +5,8 @@ import static dev.mailflow.delivery.testing.Connectors.address;
 import static dev.mailflow.delivery.testing.Connectors.connector;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 
@@ -22,6 +24,7 @@ import dev.mailflow.delivery.RecipientOutcome.Deferred;
 import dev.mailflow.delivery.RecipientOutcome.Delivered;
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
+import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
 import dev.mailflow.policy.Secret;
 import dev.mailflow.policy.connector.Credentials;
 import dev.mailflow.policy.connector.TlsLevel;
@@ -109,6 +112,29 @@ class AuthenticationTest {
                     .doesNotContain("s3cret");
             assertThat(((Deferred) outcome).enhancedStatus()).isEqualTo("4.7.8");
             assertThat(peer.messages()).isEmpty();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"PLAIN", "XOAUTH2"})
+    void whatThePeerRepeatsOfASecretShouldNotBeTold(String mechanism) {
+        String response = mechanism.equals("PLAIN") ? "\0gateway\0s3cret" : "user=gateway\1auth=Bearer s3cret\1\1";
+        String told = Base64.getEncoder().encodeToString(response.getBytes(StandardCharsets.UTF_8));
+        try (var peer = ScriptedSmtpPeer.builder()
+                .startTls(CERTIFICATE)
+                .extensions("AUTH " + mechanism)
+                .when("AUTH", told, Action.reply("535 5.7.8 no to 'AUTH " + mechanism + " " + told + "'"))
+                .start()) {
+            RecipientOutcome outcome = outbound.send(connector()
+                    .to(peer)
+                    .tls(TlsLevel.ENCRYPT)
+                    .credentials(GATEWAY)
+                    .build());
+
+            assertThat(((Deferred) outcome).reason())
+                    .contains("535 5.7.8 no to 'AUTH " + mechanism + " (secret)'")
+                    .doesNotContain(told);
+            assertThat(((Deferred) outcome).reply().toString()).doesNotContain(told);
         }
     }
 

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -330,6 +331,37 @@ class ForcedTlsTest {
             assertThat(outcome.hop().flatMap(hop -> hop.tls())).isEmpty();
             assertThat(peer.sessions()).hasSize(connections);
             assertThat(peer.sessions().get(connections - 1).commands()).noneMatch("STARTTLS"::equals);
+        }
+    }
+
+    @ParameterizedTest(name = "{0}: {1}")
+    @CsvSource({
+        "MAIL, 530 5.7.0 Must issue a STARTTLS command first, true",
+        "RCPT, 550 5.7.10 Encryption needed, true",
+        "RCPT, 554 5.7.3 TLS is required here, true",
+        "MAIL, 550 5.7.1 you are on a list, false"
+    })
+    void refusalOfPlaintextAfterTlsHadFailedShouldNotBeTheLastWord(String step, String reply, boolean waits) {
+        try (var peer = peer(GOOD)
+                .always("STARTTLS", Action.reply("454 4.7.0 not now"))
+                .always(step, Action.reply(reply))
+                .start()) {
+            RecipientOutcome outcome = outbound.send(
+                    connector().to(peer).tls(TlsLevel.OPPORTUNISTIC).build());
+
+            assertThat(outcome).isInstanceOf(waits ? Deferred.class : RecipientOutcome.Failed.class);
+            assertThat(outcome.toString()).contains(reply).contains(waits ? "after TLS with it had failed" : reply);
+        }
+    }
+
+    @Test
+    void refusalOfPlaintextWhereTlsWasNotOfferedShouldFail() {
+        try (var peer = ScriptedSmtpPeer.builder()
+                .always("MAIL", Action.reply("530 5.7.0 Must issue a STARTTLS command first"))
+                .start()) {
+            assertThat(outbound.send(
+                            connector().to(peer).tls(TlsLevel.OPPORTUNISTIC).build()))
+                    .isInstanceOf(RecipientOutcome.Failed.class);
         }
     }
 

@@ -214,6 +214,28 @@ class NextHopChoiceTest {
     }
 
     @Test
+    void ownHostWithoutMxShouldFail() {
+        dns.a("us.test", "127.0.0.2");
+
+        assertFailed(sendTo("x@us.test"), "5.4.6", "mail would loop");
+        assertThat(first.sessions()).isEmpty();
+    }
+
+    @Test
+    void domainWithNeitherMxNorAddressShouldFail() {
+        dns.txt("d.test", "v=spf1 -all");
+
+        assertFailed(sendTo("x@d.test"), "5.1.2", "domain 'd.test' has neither MX records nor an address");
+    }
+
+    @Test
+    void domainWithoutMxWhoseAddressCannotBeLookedUpShouldDefer() {
+        dns.txt("d.test", "v=spf1 -all").silent("d.test", "AAAA");
+
+        assertDeferred(sendTo("x@d.test"), "4.4.4", "host 'd.test' has no address");
+    }
+
+    @Test
     void ownHostAsBackupMxShouldNotBeUsed() {
         dns.mx("d.test", 10, "a.test").mx("d.test", 20, "us.test").a("a.test", "127.0.0.2");
 
@@ -341,7 +363,10 @@ class NextHopChoiceTest {
                 ScriptedSmtpPeer.builder().address("::1").port(first.port()).start()) {
             dns.mx("d.test", 10, "a.test").aaaa("a.test", "::1");
 
-            assertThat(sendTo("x@d.test")).isInstanceOf(Delivered.class);
+            RecipientOutcome outcome = sendTo("x@d.test");
+
+            assertThat(outcome).isInstanceOf(Delivered.class);
+            assertThat(outcome.hop().orElseThrow()).hasToString("a.test[::1]:" + six.port());
             assertThat(six.messages()).hasSize(1);
         } catch (UncheckedIOException e) {
             abort("no IPv6 here: " + e.getMessage());

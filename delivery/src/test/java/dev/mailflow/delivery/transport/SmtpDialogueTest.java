@@ -30,6 +30,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -89,6 +90,37 @@ class SmtpDialogueTest {
             assertThat(((Deferred) outcomes.get(FULL)).enhancedStatus()).isEqualTo("4.2.2");
             assertThat(peer.messages()).hasSize(1);
             assertThat(peer.messages().get(0).recipients()).containsExactly("RCPT TO:<ann@fabrikam.com>");
+        }
+    }
+
+    @ParameterizedTest(name = "{0}, pipelining {1}")
+    @CsvSource({"552 too many recipients, true", "552 too many recipients, false", "552 5.5.3 too many recipients, true"
+    })
+    void oldCodeForTooManyRecipientsShouldDeferThoseThatWereTooMany(String reply, boolean pipelining) {
+        try (var peer = ScriptedSmtpPeer.builder()
+                .extensions(pipelining ? "PIPELINING" : "8BITMIME")
+                .when("RCPT", "full@", Action.reply(reply))
+                .start()) {
+            var outcomes = outbound.send(connector().to(peer).build(), Outbound.message(ANN, FULL))
+                    .outcomes();
+
+            assertThat(outcomes.get(ANN)).isInstanceOf(Delivered.class);
+            assertThat(outcomes.get(FULL)).isInstanceOf(Deferred.class);
+        }
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(strings = {"FULL, ANN: 552 too large", "ANN, FULL: 552 5.2.2 mailbox full"})
+    void code552ThatDoesNotMeanTooManyRecipientsShouldFail(String row) {
+        MailAddress[] order = row.startsWith("ANN") ? new MailAddress[] {ANN, FULL} : new MailAddress[] {FULL, ANN};
+        try (var peer = ScriptedSmtpPeer.builder()
+                .when("RCPT", "full@", Action.reply(row.substring(row.indexOf(':') + 2)))
+                .start()) {
+            var outcomes = outbound.send(connector().to(peer).build(), Outbound.message(order))
+                    .outcomes();
+
+            assertThat(outcomes.get(ANN)).isInstanceOf(Delivered.class);
+            assertThat(outcomes.get(FULL)).isInstanceOf(Failed.class);
         }
     }
 
