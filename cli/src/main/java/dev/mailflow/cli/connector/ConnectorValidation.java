@@ -30,6 +30,7 @@ import java.util.stream.Collectors;
 import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
 
+import com.google.common.net.InetAddresses;
 import com.google.common.util.concurrent.ThreadFactoryBuilder;
 
 import dev.mailflow.cli.probe.Finding;
@@ -159,8 +160,11 @@ public final class ConnectorValidation implements AutoCloseable {
                     where,
                     DNS,
                     reason(nowhere.outcome()),
-                    "publish MX records for the domain, or name its hosts by <smartHost>; 'bin/mailflow"
-                            + " validate-connector --dns HOST' asks another name server"));
+                    nowhere.outcome() instanceof RecipientOutcome.Failed
+                            ? "check the spelling of the domain; if it is right, only its owner can publish an MX record that"
+                                    + " takes mail, unless you name its hosts by <smartHost>"
+                            : "ask whoever runs the domain's zone, or this host's name servers; 'bin/mailflow"
+                                    + " validate-connector --dns HOST' asks another name server"));
             return List.of();
         }
         findings.add(Finding.ok(
@@ -172,8 +176,13 @@ public final class ConnectorValidation implements AutoCloseable {
         return found.choices();
     }
 
+    private static String where(Target target) {
+        String host = target.host();
+        return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + target.port();
+    }
+
     private List<InetAddress> addresses(Target target) {
-        String where = target.host() + ":" + target.port();
+        String where = where(target);
         List<InetAddress> all = new ArrayList<>();
         Optional<RecipientOutcome> why = Optional.empty();
         for (Family family : Family.values()) {
@@ -195,14 +204,14 @@ public final class ConnectorValidation implements AutoCloseable {
                     where,
                     DNS,
                     String.join(
-                            ", ", all.stream().map(InetAddress::getHostAddress).toList())));
+                            ", ", all.stream().map(InetAddresses::toAddrString).toList())));
         }
         return all;
     }
 
     /** What the owner of the host has published and delivery would hold against it; empty: it would not use the host. */
     private Optional<DestinationTrust.Go> published(Target target) {
-        String where = target.host() + ":" + target.port();
+        String where = where(target);
         TlsRequirement tls = connector.tls();
         if (tls.dane() && tls.level() != TlsLevel.NONE) {
             tlsa(where, tls.level() == TlsLevel.DANE, await(dane.ask(target)));
@@ -276,8 +285,10 @@ public final class ConnectorValidation implements AutoCloseable {
 
     private void hop(
             Target target, InetAddress address, Optional<DestinationTrust.Go> held, Optional<MailAddress> sender) {
-        String where = target.host() + ":" + target.port()
-                + (target.host().equals(address.getHostAddress()) ? "" : " [" + address.getHostAddress() + "]");
+        String where = where(target)
+                + (target.host().equals(InetAddresses.toAddrString(address))
+                        ? ""
+                        : " [" + InetAddresses.toAddrString(address) + "]");
         TlsRequirement tls = connector.tls();
         SmtpObservation seen =
                 probe.look(target.host(), new InetSocketAddress(address, target.port()), tls.clientCertificate());
@@ -381,7 +392,18 @@ public final class ConnectorValidation implements AutoCloseable {
         }
         SmtpObservation.Tls tls = seen.tls().get();
         findings.add(Finding.ok(where, STARTTLS, tls.protocol() + " " + tls.cipher()));
-        boolean accepted = certificate(where, hop, tls, terms);
+        boolean accepted = certificate(where, hop, seen, terms);
+        if (!seen.passed(Step.EHLO_UNDER_TLS) && !tls.certificateAsked()) {
+            if (accepted) {
+                findings.add(
+                        Finding.warning(
+                                where,
+                                EHLO,
+                                why(seen) + ", under TLS; delivery makes do with HELO",
+                                "the host must speak ESMTP (RFC 5321) under TLS too: ask its administrator what the reply means"));
+            }
+            return accepted;
+        }
         return clientCertificate(where, seen, terms) && accepted;
     }
 
@@ -389,13 +411,18 @@ public final class ConnectorValidation implements AutoCloseable {
         if (seen.offered().stream().anyMatch(line -> line.matches("(?i)X{6,}A?.*"))) {
             return "a firewall in between masks STARTTLS in the reply to EHLO: switch off its SMTP inspection";
         }
-        return seen.passed(Step.STARTTLS)
-                ? "the other side must mend its TLS: it needs a certificate and TLS 1.2 or later"
+        if (seen.passed(Step.STARTTLS)) {
+            return "the other side must mend its TLS: it needs a certificate and TLS 1.2 or later";
+        }
+        return seen.offers("STARTTLS")
+                ? "the other side offers STARTTLS and does not do it: ask its administrator what the reply means; a"
+                        + " certificate or key that it cannot load is the usual reason"
                 : "the other side must offer STARTTLS; if it says it does, a firewall in between removes it: switch off"
                         + " its SMTP inspection";
     }
 
-    private boolean certificate(String where, HopAddress hop, SmtpObservation.Tls tls, SessionTerms terms) {
+    private boolean certificate(String where, HopAddress hop, SmtpObservation seen, SessionTerms terms) {
+        SmtpObservation.Tls tls = seen.tls().orElseThrow();
         X509Certificate leaf = tls.certificate();
         String shown = describe(leaf);
         Optional<HopFailure> failure = dial(hop, terms);
@@ -415,6 +442,13 @@ public final class ConnectorValidation implements AutoCloseable {
         if (failure.get().kind() != HopFailure.Kind.TLS) {
             findings.add(Finding.failed(
                     where, EHLO, failure.get().reason(), "ask the other side's administrator what the reply means"));
+            return false;
+        }
+        if (!failure.get().reason().contains("does not trust")
+                && tls.certificateAsked()
+                && !seen.passed(Step.EHLO_UNDER_TLS)) {
+            findings.add(Finding.skipped(
+                    where, CERTIFICATE, shown + "; not judged, because the host ended the connection over ours"));
             return false;
         }
         findings.add(Finding.failed(
@@ -499,7 +533,7 @@ public final class ConnectorValidation implements AutoCloseable {
                     why(seen)
                             + (ours.isPresent()
                                     ? " after the host saw ours: " + describe(ours.get())
-                                    : asked ? " after the host asked for a certificate and got none" : ""),
+                                    : " after the host asked for a certificate and got none"),
                     ours.isPresent()
                             ? "have the other side trust the authority of this certificate and expect its name"
                             : "give the connector's <tls> a <clientCertificate>"));
@@ -532,15 +566,19 @@ public final class ConnectorValidation implements AutoCloseable {
         findings.add(
                 failure.isEmpty()
                         ? Finding.ok(where, AUTH, "user '" + user + "' is accepted")
-                        : Finding.failed(
-                                where,
-                                AUTH,
-                                failure.get().reason(),
-                                failure.get().reason().contains("offers")
-                                        ? "have the other side offer AUTH PLAIN, LOGIN or XOAUTH2 to this client, or"
-                                                + " remove <credentials>"
-                                        : "check user= and secret= of the connector's <credentials> with the other"
-                                                + " side"));
+                        : Finding.failed(where, AUTH, failure.get().reason(), authMend(failure.get())));
+    }
+
+    private static String authMend(HopFailure failure) {
+        if (failure.reply().isEmpty()) {
+            return failure.kind() == HopFailure.Kind.AUTHENTICATION
+                    ? "have the other side offer AUTH PLAIN, LOGIN or XOAUTH2 to this client, or remove <credentials>"
+                    : "try again; if it stays so, ask the other side's administrator what its log says of this client";
+        }
+        return failure.reply().get().isTransient()
+                ? "the other side says that it is for now only: try again later, and then ask its administrator what the"
+                        + " reply means"
+                : "check user= and secret= of the connector's <credentials> with the other side";
     }
 
     private Optional<HopFailure> dial(HopAddress hop, SessionTerms terms) {

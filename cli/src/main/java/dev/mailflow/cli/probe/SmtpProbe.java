@@ -19,6 +19,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Timer;
+import java.util.TimerTask;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 import javax.net.ssl.KeyManager;
@@ -60,21 +62,27 @@ public final class SmtpProbe {
      * @param key presented when the server asks for a client certificate
      */
     public SmtpObservation look(String host, InetSocketAddress address, Optional<ClientKey> key) {
-        Session session = new Session();
-        try (Socket plain = new Socket()) {
-            session.run(plain, host, address, key);
-        } catch (SocketTimeoutException e) {
-            session.failed("no answer within " + timeout.toSeconds() + " s");
-        } catch (EOFException e) {
-            session.failed("the connection was closed");
+        Timer timer = new Timer("mailflow-probe", true);
+        Socket plain = new Socket();
+        Session session = new Session(plain, timer);
+        try (plain) {
+            session.run(host, address, key);
         } catch (IOException | GeneralSecurityException e) {
-            session.failed(text(e));
+            session.failed(
+                    session.late || e instanceof SocketTimeoutException
+                            ? "no answer within " + timeout.toSeconds() + " s"
+                            : text(e));
+        } finally {
+            timer.cancel();
         }
         return new SmtpObservation(
                 session.greeting, session.offered, session.tls, session.offeredUnderTls, session.failure);
     }
 
     private static String text(Exception e) {
+        if (e instanceof EOFException) {
+            return "the connection was closed";
+        }
         return (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage()).replaceAll("\\p{Cntrl}+", " ");
     }
 
@@ -95,23 +103,50 @@ public final class SmtpProbe {
     }
 
     private final class Session {
+        private final Socket plain;
+        private final Timer timer;
         private Step step = Step.TCP;
         private Optional<String> greeting = Optional.empty();
         private List<String> offered = List.of();
         private Optional<SmtpObservation.Tls> tls = Optional.empty();
         private List<String> offeredUnderTls = List.of();
         private Optional<Failure> failure = Optional.empty();
+        private Optional<TimerTask> limit = Optional.empty();
+        private volatile boolean late;
+
+        Session(Socket plain, Timer timer) {
+            this.plain = plain;
+            this.timer = timer;
+        }
+
+        /** Begins a step. A peer that answers byte by byte keeps every read in its time, and the step for hours. */
+        private void enter(Step next) {
+            step = next;
+            limit.ifPresent(TimerTask::cancel);
+            TimerTask end = new TimerTask() {
+                @Override
+                public void run() {
+                    late = true;
+                    try {
+                        plain.close();
+                    } catch (IOException e) {
+                        // it is closed again at the end
+                    }
+                }
+            };
+            limit = Optional.of(end);
+            timer.schedule(end, timeout.toMillis());
+        }
 
         void failed(String reason) {
             failure = Optional.of(new Failure(step, reason));
         }
 
-        void run(Socket plain, String host, InetSocketAddress address, Optional<ClientKey> key)
+        void run(String host, InetSocketAddress address, Optional<ClientKey> key)
                 throws IOException, GeneralSecurityException {
             plain.connect(address, (int) timeout.toMillis());
-            plain.setSoTimeout((int) timeout.toMillis());
             if (address.getPort() == IMPLICIT_TLS_PORT) {
-                step = Step.HANDSHAKE;
+                enter(Step.HANDSHAKE);
                 try (SSLSocket secured = secure(plain, host, address.getPort(), key)) {
                     greet(secured, new BufferedInputStream(secured.getInputStream()));
                     quit(secured);
@@ -120,7 +155,7 @@ public final class SmtpProbe {
             }
             InputStream in = new BufferedInputStream(plain.getInputStream());
             greet(plain, in);
-            step = Step.STARTTLS;
+            enter(Step.STARTTLS);
             if (offered.stream().noneMatch(line -> line.equalsIgnoreCase("STARTTLS"))) {
                 quit(plain);
                 throw new Refused("not offered");
@@ -129,22 +164,22 @@ public final class SmtpProbe {
             if (ready.code() != 220) {
                 throw new Refused("offered, then refused: " + ready);
             }
-            step = Step.HANDSHAKE;
+            enter(Step.HANDSHAKE);
             try (SSLSocket secured = secure(plain, host, address.getPort(), key)) {
-                step = Step.EHLO_UNDER_TLS;
+                enter(Step.EHLO_UNDER_TLS);
                 offeredUnderTls = ehlo(secured, new BufferedInputStream(secured.getInputStream()));
                 quit(secured);
             }
         }
 
         private void greet(Socket socket, InputStream in) throws IOException {
-            step = Step.GREETING;
+            enter(Step.GREETING);
             Reply hello = read(in);
             greeting = Optional.of(hello.toString());
             if (hello.code() != 220) {
                 throw new Refused("greeted with " + hello);
             }
-            step = Step.EHLO;
+            enter(Step.EHLO);
             offered = ehlo(socket, in);
         }
 

@@ -11,6 +11,7 @@ import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -163,6 +164,13 @@ class ValidateConnectorTest {
                         "no answer within 2 s",
                         "address"),
                 row(
+                        "speaks byte by byte",
+                        peer -> peer.always("CONNECT", Action.drip("220 " + "x".repeat(200), Duration.ofMillis(100))),
+                        DOMAIN,
+                        "greeting",
+                        "no answer within 2 s",
+                        "address"),
+                row(
                         "EHLO refused",
                         peer -> peer.always("EHLO", Action.reply("502 5.5.1 what?")),
                         DOMAIN,
@@ -183,7 +191,7 @@ class ValidateConnectorTest {
                         DOMAIN,
                         "STARTTLS",
                         "not now",
-                        "STARTTLS"),
+                        "offers STARTTLS and does not do it"),
                 row(
                         "no TLS after STARTTLS",
                         ScriptedSmtpPeer.Builder::brokenTls,
@@ -227,6 +235,15 @@ class ValidateConnectorTest {
                         "did not accept the credentials of user 'gateway'",
                         "user= and secret="),
                 row(
+                        "credentials refused for now",
+                        peer -> peer.startTls(GOOD)
+                                .user("gateway", SECRET)
+                                .always("AUTH", Action.reply("454 4.7.0 not now")),
+                        DOMAIN + "<credentials user='gateway' secret='${env:RELAY_SECRET}'/>",
+                        "AUTH",
+                        "454 4.7.0 not now",
+                        "try again later"),
+                row(
                         "no AUTH offered",
                         peer -> peer.startTls(GOOD),
                         DOMAIN + "<credentials user='gateway' secret='${env:RELAY_SECRET}'/>",
@@ -260,6 +277,42 @@ class ValidateConnectorTest {
             assertThat(out.toString()).doesNotContain(SECRET);
             assertThat(peer.messages()).isEmpty();
             assertThat(peer.leakedInPlaintext()).isEmpty();
+        }
+    }
+
+    @Test
+    void refusalUnderTlsShouldNotBePutDownToACertificateThatNobodyAskedFor() throws Exception {
+        try (ScriptedSmtpPeer peer = ScriptedSmtpPeer.builder()
+                .startTls(GOOD)
+                .on(
+                        "EHLO",
+                        Action.delay(Duration.ZERO),
+                        Action.reply("421 4.3.2 no"),
+                        Action.delay(Duration.ZERO),
+                        Action.reply("421 4.3.2 no"))
+                .start()) {
+            connector(peer, DOMAIN);
+
+            assertThat(run()).isEqualTo(1);
+
+            assertThat(out.toString())
+                    .containsPattern("failed   EHLO .*421 4.3.2 no")
+                    .doesNotContain("our certificate");
+        }
+    }
+
+    @Test
+    void certificateOfTheHostShouldNotBeBlamedWhenItWantsOurs() throws Exception {
+        try (ScriptedSmtpPeer peer = ScriptedSmtpPeer.builder()
+                .startTls(GOOD)
+                .needClientCertificate()
+                .start()) {
+            connector(peer, DOMAIN);
+
+            assertThat(run("--json")).isEqualTo(1);
+
+            assertThat(step("certificate").path("result").asText()).isEqualTo("skipped");
+            assertThat(step("our certificate").path("result").asText()).isEqualTo("failed");
         }
     }
 
@@ -316,6 +369,19 @@ class ValidateConnectorTest {
 
             assertThat(step("DNS").path("seen").asText()).isEqualTo("mail.fabrikam.com");
             assertThat(step("certificate").path("result").asText()).isEqualTo("ok");
+        }
+    }
+
+    @Test
+    void domainThatTakesNoMailShouldBeCheckedForItsSpelling() throws Exception {
+        try (LocalDns dns = LocalDns.start()) {
+            dns.nullMx("fabrikam.com");
+            connector("<useMx>true</useMx>", DOMAIN);
+
+            assertThat(run("--json", "--dns", "127.0.0.1:" + dns.port())).isEqualTo(1);
+
+            assertThat(step("DNS").path("seen").asText()).contains("null MX");
+            assertThat(step("DNS").path("mend").asText()).contains("check the spelling of the domain");
         }
     }
 
