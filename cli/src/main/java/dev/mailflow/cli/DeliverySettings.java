@@ -7,6 +7,8 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.stream.Stream;
 
+import com.google.common.primitives.Ints;
+
 import dev.mailflow.cli.xml.PlacedElement;
 import dev.mailflow.cli.xml.XmlFile;
 import dev.mailflow.cli.xml.XmlSyntaxException;
@@ -18,7 +20,11 @@ import dev.mailflow.delivery.DeliveryConfig.Dnssec;
  * @param conf the directory
  */
 public record DeliverySettings(
-        Path conf, Optional<String> trustedResolver, Optional<String> rootTrustAnchors, Optional<String> heloName) {
+        Path conf,
+        Optional<String> trustedResolver,
+        Optional<String> rootTrustAnchors,
+        Optional<String> heloName,
+        Optional<Integer> mxPort) {
     private static final String FILE = "mailetcontainer.xml";
     private static final String MAILET = "dev.mailflow.mailets.RouteToConnector";
     private static final String CONF = "file://conf/";
@@ -35,7 +41,8 @@ public record DeliverySettings(
                             conf,
                             text(mailet, "trustedResolver"),
                             text(mailet, "rootTrustAnchors"),
-                            text(mailet, "heloName")));
+                            text(mailet, "heloName"),
+                            text(mailet, "mxPort").map(Ints::tryParse).filter(port -> port > 0 && port <= 65_535)));
         } catch (IOException | XmlSyntaxException e) {
             return Optional.empty();
         }

@@ -87,9 +87,9 @@ public final class ValidateConnectorCommand implements Callable<Integer> {
     @Option(
             names = "--mx-port",
             paramLabel = "PORT",
-            defaultValue = "25",
-            description = "port of MX hosts, for test beds (default: ${DEFAULT-VALUE})")
-    private int mxPort;
+            description = "port of MX hosts, for test beds (default: what the mailet RouteToConnector in"
+                    + " DIR/mailetcontainer.xml says, else 25)")
+    private Optional<Integer> mxPort = Optional.empty();
 
     @Option(
             names = "--trusted-resolver",
@@ -118,8 +118,8 @@ public final class ValidateConnectorCommand implements Callable<Integer> {
         if (timeoutSeconds < 1) {
             throw usage("--timeout: found " + timeoutSeconds + ", expected 1 or more seconds");
         }
-        if (mxPort < 1 || mxPort > 65_535) {
-            throw usage("--mx-port: found " + mxPort + ", expected 1 to 65535");
+        if (mxPort.filter(port -> port < 1 || port > 65_535).isPresent()) {
+            throw usage("--mx-port: found " + mxPort.get() + ", expected 1 to 65535");
         }
         Optional<MailFlowPolicy> read =
                 policy.readGood(environment, clock, spec.commandLine().getErr());
@@ -132,13 +132,15 @@ public final class ValidateConnectorCommand implements Callable<Integer> {
         Optional<Domain> mxDomain =
                 connector.nextHops() instanceof NextHops.UseMx ? Optional.of(mxDomain(connector)) : Optional.empty();
         Duration timeout = Duration.ofSeconds(timeoutSeconds);
-        DeliveryConfig.Builder config = DeliveryConfig.builder(OwnHostName.get())
-                .mxPort(mxPort)
+        Optional<DeliverySettings> settings = DeliverySettings.in(policy.existingDirectory());
+        DeliveryConfig.Builder config = DeliveryConfig.builder(
+                        settings.flatMap(DeliverySettings::heloName).orElseGet(OwnHostName::get))
                 .clock(clock)
                 .ioThreads(1)
                 .timeouts(SmtpTimeouts.DEFAULT.atMost(timeout));
+        mxPort.or(() -> settings.flatMap(DeliverySettings::mxPort)).ifPresent(config::mxPort);
         dns.resolver().ifPresent(config::resolver);
-        config.dnssec(dnssec());
+        config.dnssec(dnssec(settings));
         List<Finding> findings;
         try (ConnectorValidation validation = new ConnectorValidation(connector, config.build(), timeout)) {
             findings = validation.run(mxDomain, recipient, sender);
@@ -148,7 +150,7 @@ public final class ValidateConnectorCommand implements Callable<Integer> {
     }
 
     /** As delivery has it, unless somebody else is to be asked. */
-    private DeliveryConfig.Dnssec dnssec() {
+    private DeliveryConfig.Dnssec dnssec(Optional<DeliverySettings> settings) {
         if (trustedResolver.isPresent()) {
             return new DeliveryConfig.Dnssec.TrustedResolver(NameServers.address(trustedResolver.get())
                     .orElseThrow(() -> usage("--trusted-resolver: found '" + trustedResolver.get()
@@ -158,9 +160,7 @@ public final class ValidateConnectorCommand implements Callable<Integer> {
             return new DeliveryConfig.Dnssec.Unknown();
         }
         try {
-            return DeliverySettings.in(policy.existingDirectory())
-                    .map(DeliverySettings::dnssec)
-                    .orElseGet(DeliveryConfig.Dnssec.Unknown::new);
+            return settings.map(DeliverySettings::dnssec).orElseGet(DeliveryConfig.Dnssec.Unknown::new);
         } catch (IllegalArgumentException e) {
             throw usage("mailetcontainer.xml, mailet RouteToConnector: " + e.getMessage());
         }

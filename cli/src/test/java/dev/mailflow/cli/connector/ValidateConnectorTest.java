@@ -373,6 +373,34 @@ class ValidateConnectorTest {
     }
 
     @Test
+    void deliverysOwnNameAndPortShouldBeUsed() throws Exception {
+        try (LocalDns dns = LocalDns.start();
+                ScriptedSmtpPeer peer =
+                        ScriptedSmtpPeer.builder().startTls(GOOD).start()) {
+            dns.mx("fabrikam.com", 10, "mail.fabrikam.com").a("mail.fabrikam.com", "127.0.0.1");
+            connector("<useMx>true</useMx>", DOMAIN);
+            Files.writeString(
+                    conf.resolve("mailetcontainer.xml"),
+                    """
+                    <mailetcontainer><processors><processor state="relay">
+                      <mailet match="All" class="dev.mailflow.mailets.RouteToConnector">
+                        <heloName>gw.contoso.com</heloName><mxPort>%d</mxPort>
+                      </mailet>
+                    </processor></processors></mailetcontainer>
+                    """
+                            .formatted(peer.port()));
+
+            assertThat(run("--dns", "127.0.0.1:" + dns.port()))
+                    .as(out + "\n" + err)
+                    .isZero();
+
+            assertThat(peer.sessions()).isNotEmpty().allSatisfy(session -> assertThat(session.commands())
+                    .filteredOn(command -> command.startsWith("EHLO"))
+                    .containsOnly("EHLO gw.contoso.com"));
+        }
+    }
+
+    @Test
     void domainThatTakesNoMailShouldBeCheckedForItsSpelling() throws Exception {
         try (LocalDns dns = LocalDns.start()) {
             dns.nullMx("fabrikam.com");

@@ -238,6 +238,20 @@ public final class PolicyCheck {
                                     + " is an address, certificates name hosts; add name= to <tls> or use the"
                                     + " host's name"));
         }
+        if (tls.level() == TlsLevel.DANE && connector.nextHops() instanceof NextHops.SmartHosts smartHosts) {
+            smartHosts.hosts().stream()
+                    .filter(PolicyCheck::isAddress)
+                    .forEach(host -> error(
+                            location,
+                            name + " can never succeed at TLS level dane: smartHost " + host
+                                    + " is an address, TLSA records are found by name; use the host's name"));
+        }
+        if (tls.mtaSts() && connector.nextHops() instanceof NextHops.SmartHosts) {
+            warning(
+                    location,
+                    name + " has mtaSts=\"true\", which has no effect with <smartHost>: only MX hosts are held to"
+                            + " such policies; use level=\"domain\" to be sure of the host");
+        }
         if (tls.level() == TlsLevel.NONE && connector.nextHops() instanceof NextHops.SmartHosts smartHosts) {
             smartHosts.hosts().stream()
                     .filter(host -> host.port() == SmartHost.IMPLICIT_TLS_PORT)

@@ -32,6 +32,18 @@ class PolicyCheckTest {
                         "error: outbound connector 'a' can never succeed at TLS level domain: smartHost 127.0.0.1:25 is"
                                 + " an address, certificates name hosts; add name= to <tls> or use the host's name"),
                 Arguments.of(
+                        outbound("a", "", "<recipientDomain>x.com</recipientDomain>", "<tls level='dane'/>"),
+                        "error: outbound connector 'a' can never succeed at TLS level dane: smartHost 127.0.0.1:25 is an"
+                                + " address, TLSA records are found by name; use the host's name"),
+                Arguments.of(
+                        outbound(
+                                "a",
+                                "",
+                                "<recipientDomain>x.com</recipientDomain>",
+                                "<tls level='encrypt' mtaSts='true'/>"),
+                        "warning: outbound connector 'a' has mtaSts=\"true\", which has no effect with <smartHost>: only MX"
+                                + " hosts are held to such policies; use level=\"domain\" to be sure of the host"),
+                Arguments.of(
                         outbound(
                                 "a",
                                 "",
