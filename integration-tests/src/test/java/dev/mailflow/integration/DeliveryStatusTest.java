@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Optional;
 
 import org.apache.james.core.Username;
+import org.apache.james.rrt.api.RecipientRewriteTable;
+import org.apache.james.rrt.lib.MappingSource;
 import org.apache.james.user.api.UsersRepository;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -76,6 +78,10 @@ class DeliveryStatusTest {
             scenario.gateway()
                     .instance(UsersRepository.class)
                     .addUser(Username.of(user + "@local.test"), "secret-of-a-test");
+        }
+        RecipientRewriteTable aliases = scenario.gateway().instance(RecipientRewriteTable.class);
+        for (String user : List.of("bob", "carl")) {
+            aliases.addGroupMapping(MappingSource.fromUser("team", "local.test"), user + "@local.test");
         }
     }
 
@@ -203,23 +209,35 @@ class DeliveryStatusTest {
         assertThat(reports("unconfirmed")).isEmpty();
     }
 
+    /** One address is rewritten to ann's, the other one an alias for bob and carl. */
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
             value = {
-                "x400;/S+3Dc/ | x400;/S=c/",
-                "rfc822;first+2Bname@elsewhere.test | rfc822;first+name@elsewhere.test",
-                "'' | rfc822;sales@outside.test",
+                "sales@outside.test | x400;/S+3Dc/ | x400;/S=c/ | ann",
+                "sales@outside.test | rfc822;first+2Bname@elsewhere.test | rfc822;first+name@elsewhere.test | ann",
+                "sales@outside.test | '' | rfc822;sales@outside.test | ann",
+                "team@local.test | x400;/S+3Dc/ | x400;/S=c/ | bob,carl",
+                "team@local.test | rfc822;first+2Bname@elsewhere.test | rfc822;first+name@elsewhere.test | bob,carl",
             })
-    void theOriginalRecipientShouldBeNamedWhenItWasRewritten(String original, String named) throws Exception {
-        String subject = "rewritten-" + named.hashCode();
+    void theOriginalRecipientShouldBeNamedWhenItGotAnotherAddress(
+            String recipient, String original, String named, String users) throws Exception {
+        String subject = "readdressed-" + (recipient + named).hashCode();
         send(
                 subject,
                 "MAIL FROM:<joe@home.test>",
-                "RCPT TO:<sales@outside.test> NOTIFY=SUCCESS" + (original.isEmpty() ? "" : " ORCPT=" + original));
+                "RCPT TO:<" + recipient + "> NOTIFY=SUCCESS" + (original.isEmpty() ? "" : " ORCPT=" + original),
+                "RCPT TO:<dora@local.test> NOTIFY=SUCCESS ORCPT=x400;/S+3Ddora/");
 
-        assertThat(received(home, subject + "@contoso.com").text())
-                .contains("Original-Recipient: " + named + "\r\nFinal-Recipient: rfc822; ann@local.test\r\n");
+        String report = received(home, subject + "@contoso.com").text();
+        for (String user : users.split(",")) {
+            assertThat(report)
+                    .contains("Original-Recipient: " + named + "\r\nFinal-Recipient: rfc822; " + user
+                            + "@local.test\r\n");
+        }
+        assertThat(report)
+                .contains("Original-Recipient: x400;/S=dora/\r\nFinal-Recipient: rfc822; dora@local.test\r\n")
+                .doesNotContain("invalid");
     }
 
     @Test

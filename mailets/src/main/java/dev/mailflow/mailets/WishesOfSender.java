@@ -8,23 +8,17 @@ import java.util.Optional;
 import javax.mail.internet.AddressException;
 
 import org.apache.james.core.MailAddress;
-import org.apache.mailet.Attribute;
-import org.apache.mailet.AttributeName;
-import org.apache.mailet.AttributeUtils;
-import org.apache.mailet.AttributeValue;
 import org.apache.mailet.DsnParameters;
 import org.apache.mailet.DsnParameters.RecipientDsnParameters;
 import org.apache.mailet.Mail;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-import dev.mailflow.policy.envelope.OriginalRecipient;
 import dev.mailflow.policy.envelope.Xtext;
 
 /** What the sender of a mail asked to be told of (RFC 3461), when recipients get other addresses. */
 final class WishesOfSender {
     private static final Logger LOGGER = LoggerFactory.getLogger(WishesOfSender.class);
-    private static final AttributeName ORIGINALS = AttributeName.of(OriginalRecipient.ATTRIBUTE);
 
     private WishesOfSender() {}
 
@@ -42,17 +36,11 @@ final class WishesOfSender {
         Optional<DsnParameters> asked = mail.dsnParameters();
         asked.flatMap(DsnParameters::getEnvIdParameter).ifPresent(builder::envId);
         asked.flatMap(DsnParameters::getRetParameter).ifPresent(builder::ret);
-        Map<String, AttributeValue<?>> foreign = foreignOriginals(mail);
-        Map<String, AttributeValue<?>> foreignAfter = new LinkedHashMap<>();
         Map<MailAddress, RecipientDsnParameters> byRecipient = new LinkedHashMap<>();
         after.forEach((recipient, address) -> {
             Optional<RecipientDsnParameters> wanted = asked.flatMap(parameters ->
                     Optional.ofNullable(parameters.getRcptParameters().get(recipient)));
-            AttributeValue<?> named = foreign.get(recipient.asString());
-            if (named != null) {
-                foreignAfter.putIfAbsent(address.asString(), named);
-            }
-            Optional<RecipientDsnParameters> kept = recipient.equals(address) || named != null
+            Optional<RecipientDsnParameters> kept = recipient.equals(address)
                     ? wanted
                     : RecipientDsnParameters.of(
                             wanted.flatMap(RecipientDsnParameters::getNotifyParameter),
@@ -60,9 +48,6 @@ final class WishesOfSender {
                                     .or(() -> original(recipient)));
             kept.ifPresent(parameters -> byRecipient.putIfAbsent(address, parameters));
         });
-        if (!foreign.isEmpty()) {
-            mail.setAttribute(new Attribute(ORIGINALS, AttributeValue.of(foreignAfter)));
-        }
         byRecipient.forEach(builder::addRcptParameter);
         return builder.build();
     }
@@ -75,19 +60,5 @@ final class WishesOfSender {
             LOGGER.debug("{} cannot be kept as the original recipient", recipient, e);
             return Optional.empty();
         }
-    }
-
-    /** Original recipients that are no mail addresses, by the recipient they were given for. */
-    private static Map<String, AttributeValue<?>> foreignOriginals(Mail mail) {
-        Map<String, AttributeValue<?>> originals = new LinkedHashMap<>();
-        AttributeUtils.getAttributeValueFromMail(mail, ORIGINALS)
-                .filter(Map.class::isInstance)
-                .map(stored -> (Map<?, ?>) stored)
-                .ifPresent(stored -> stored.forEach((recipient, value) -> {
-                    if (value instanceof AttributeValue<?> original) {
-                        originals.put(String.valueOf(recipient), original);
-                    }
-                }));
-        return originals;
     }
 }

@@ -166,15 +166,19 @@ public final class DsnExtension extends EnvelopeExtension implements EhloExtensi
                 .orElse(Map.of());
         ImmutableMap.Builder<MailAddress, RecipientDsnParameters> byRecipient = ImmutableMap.builder();
         ImmutableMap.Builder<String, AttributeValue<?>> others = ImmutableMap.builder();
+        int placeholders = 0;
         for (MailAddress recipient : Set.copyOf(mail.getRecipients())) {
             Optional<Wishes> wish = Optional.ofNullable(wishes.get(recipient));
             Optional<OriginalRecipient> original = wish.flatMap(Wishes::original);
             Optional<MailAddress> address = original.flatMap(DsnExtension::mailAddress);
+            if (original.isPresent() && address.isEmpty()) {
+                MailAddress placeholder = placeholder(placeholders++);
+                others.put(
+                        placeholder.asString(), AttributeValue.of(original.get().toString()));
+                address = Optional.of(placeholder);
+            }
             RecipientDsnParameters.of(wish.flatMap(Wishes::notifyOn), address)
                     .ifPresent(parameters -> byRecipient.put(recipient, parameters));
-            if (address.isEmpty()) {
-                original.ifPresent(value -> others.put(recipient.asString(), AttributeValue.of(value.toString())));
-            }
         }
         Optional<MailWishes> ofMail = session.getAttachment(MAIL, State.Transaction);
         DsnParameters.of(ofMail.flatMap(MailWishes::envelopeId), ofMail.flatMap(MailWishes::ret), byRecipient.build())
@@ -184,6 +188,14 @@ public final class DsnExtension extends EnvelopeExtension implements EhloExtensi
             mail.setAttribute(new Attribute(AttributeName.of(OriginalRecipient.ATTRIBUTE), AttributeValue.of(kept)));
         }
         return HookResult.DECLINED;
+    }
+
+    private static MailAddress placeholder(int number) {
+        try {
+            return new MailAddress(OriginalRecipient.placeholder(number));
+        } catch (AddressException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     /** James holds an original recipient as a mail address, in xtext as it came. */

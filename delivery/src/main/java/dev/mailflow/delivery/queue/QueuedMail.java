@@ -115,14 +115,14 @@ final class QueuedMail implements AutoCloseable {
         return mail.dsnParameters()
                 .flatMap(dsn -> Optional.ofNullable(dsn.getRcptParameters().get(recipient)))
                 .flatMap(RecipientDsnParameters::getOrcptParameter)
-                .map(address -> new OriginalRecipient(OriginalRecipient.RFC822, address.asString()))
-                .or(() -> AttributeUtils.getAttributeValueFromMail(mail, ORIGINAL_RECIPIENTS)
+                .map(address -> AttributeUtils.getAttributeValueFromMail(mail, ORIGINAL_RECIPIENTS)
                         .filter(Map.class::isInstance)
-                        .map(values -> ((Map<?, ?>) values).get(recipient.asString()))
+                        .map(values -> ((Map<?, ?>) values).get(address.asString()))
                         .filter(AttributeValue.class::isInstance)
                         .map(value -> ((AttributeValue<?>) value).value())
                         .filter(String.class::isInstance)
-                        .flatMap(value -> OriginalRecipient.parse((String) value)));
+                        .flatMap(value -> OriginalRecipient.parse((String) value))
+                        .orElseGet(() -> new OriginalRecipient(OriginalRecipient.RFC822, address.asString())));
     }
 
     static MessageRef reference(Mail mail) {

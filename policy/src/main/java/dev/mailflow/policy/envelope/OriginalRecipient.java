@@ -13,7 +13,9 @@ import java.util.regex.Pattern;
  */
 public record OriginalRecipient(String type, String address) {
     /**
-     * Attribute of a mail: by recipient, the values whose address James cannot hold as a mail address, as received.
+     * Attribute of a mail: the values whose address James cannot hold as a mail address, as received, by the {@link
+     * #placeholder} that it holds instead. So they go wherever James takes what it knows of a recipient, such as to
+     * whom an alias leads.
      */
     public static final String ATTRIBUTE = "mailflow.originalRecipients";
 
@@ -21,6 +23,15 @@ public record OriginalRecipient(String type, String address) {
 
     private static final int LONGEST = 500;
     private static final Pattern ATOM = Pattern.compile("[A-Za-z0-9!#$%&'*/?^_`{|}~.-]+");
+
+    /**
+     * A mail address that nobody has, in the place of an original recipient of another kind.
+     *
+     * @param number tells those of one mail apart
+     */
+    public static String placeholder(int number) {
+        return "original-recipient-" + number + "@mailflow.invalid";
+    }
 
     /** Empty: not what RFC 3461 section 4.2 prescribes. */
     public static Optional<OriginalRecipient> parse(String value) {
