@@ -13,6 +13,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.zip.GZIPInputStream;
@@ -20,6 +21,9 @@ import java.util.zip.GZIPInputStream;
 import javax.mail.internet.MimeMessage;
 import javax.mail.internet.MimeMultipart;
 
+import org.apache.james.metrics.tests.RecordingMetricFactory;
+import org.apache.james.queue.api.RawMailQueueItemDecoratorFactory;
+import org.apache.james.queue.memory.MemoryMailQueueFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -36,6 +40,7 @@ import dev.mailflow.delivery.RecipientOutcome.Deferred;
 import dev.mailflow.delivery.RecipientOutcome.Delivered;
 import dev.mailflow.delivery.RecipientOutcome.Failed;
 import dev.mailflow.delivery.TlsUsed;
+import dev.mailflow.delivery.queue.DeliveryService;
 import dev.mailflow.delivery.testing.LocalDns;
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
@@ -46,6 +51,8 @@ import dev.mailflow.policy.certificate.TrustAnchors;
 import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
 import dev.mailflow.policy.envelope.RequestedTls;
+import dev.mailflow.policy.event.MailFlowEvents;
+import dev.mailflow.policy.testing.GivenPolicy;
 import dev.mailflow.policy.testing.TestCertificates;
 
 /** MTA-STS and TLS reports with a real DNS server, web server and handshakes. */
@@ -65,6 +72,7 @@ class PublishedPolicyTest {
 
     private final SettableClock clock =
             new SettableClock(Instant.now().truncatedTo(ChronoUnit.DAYS).plusSeconds(3600));
+    private final RecordingMetricFactory metrics = new RecordingMetricFactory();
     private final List<MimeMessage> mailed = new CopyOnWriteArrayList<>();
     private final List<AutoCloseable> open = new ArrayList<>();
 
@@ -119,6 +127,12 @@ class PublishedPolicyTest {
             outbound.close();
         }
         outbound = Outbound.start(Outbound.config()
+                .tlsObserver(new DeliveryService(
+                                GivenPolicy.of(""),
+                                new MemoryMailQueueFactory(new RawMailQueueItemDecoratorFactory()),
+                                metrics,
+                                new MailFlowEvents())
+                        .tlsMetrics())
                 .mxPort(peer.port())
                 .httpsPort(web.port())
                 .resolver(dns.resolver())
@@ -453,6 +467,44 @@ class PublishedPolicyTest {
             assertThat(report.findValuesAsText("receiving-ip")).containsExactly("127.0.0.1");
             assertThat(report.findValuesAsText("sending-mta-ip")).containsExactly("127.0.0.1");
         }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "enforce, good, sts.success",
+        "enforce, self-signed, sts.certificate-not-trusted",
+        "enforce, wrong name, sts.certificate-host-mismatch",
+        "enforce, expired, sts.certificate-expired",
+        "enforce, plain, sts.starttls-not-supported",
+        "testing, self-signed, sts.certificate-not-trusted",
+        "none, good, no-policy-found.success",
+        "none, plain, no-policy-found.starttls-not-supported"
+    })
+    void metricsShouldCountTheResult(String mode, String kind, String expected) {
+        publish("1", mode, "mx.d.test");
+        peer(kind);
+
+        send();
+
+        await().untilAsserted(() -> assertThat(tlsMetrics()).containsExactly(Map.entry("mailflow.tls." + expected, 1)));
+    }
+
+    @Test
+    void metricsShouldTellOfAPolicyThatCannotBeFetchedBesidesHowTlsWent() {
+        publish("1", "enforce", "mx.d.test");
+        web.page(POLICY, 404, "text/plain", "");
+        peer("good");
+
+        send();
+
+        await().untilAsserted(() -> assertThat(tlsMetrics())
+                .containsOnly(
+                        Map.entry("mailflow.tls.no-policy-found.sts-policy-fetch-error", 1),
+                        Map.entry("mailflow.tls.no-policy-found.success", 1)));
+    }
+
+    private Map<String, Integer> tlsMetrics() {
+        return metrics.countForPrefixName("mailflow.tls.");
     }
 
     @Test
