@@ -3,6 +3,7 @@ package dev.mailflow.mailets;
 
 import java.io.FileNotFoundException;
 import java.nio.file.Files;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -25,10 +26,10 @@ import org.apache.mailet.AttributeUtils;
 import org.apache.mailet.AttributeValue;
 import org.apache.mailet.Mail;
 import org.apache.mailet.base.GenericMailet;
-import org.apache.mailet.base.MailetUtil;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import com.google.common.primitives.Ints;
 import com.google.inject.Inject;
 
 import dev.mailflow.delivery.DeliveryConfig;
@@ -83,12 +84,14 @@ public final class RouteToConnector extends GenericMailet {
     private static final int DEFAULT_PATIENCE_MILLIS = 250;
     private static final int LEAST_PATIENCE_MILLIS = 10;
     private static final int MOST_PATIENCE_MILLIS = 30_000;
+    private static final int HIGHEST_PORT = 65_535;
 
     private final PolicyRepository policies;
     private final DeliveryService delivery;
     private final MailFlowEvents events;
     private final FileSystem files;
     private Optional<String> named = Optional.empty();
+    private Clock clock = Clock.systemUTC();
     private String heloName = "localhost";
     private boolean started;
 
@@ -99,6 +102,12 @@ public final class RouteToConnector extends GenericMailet {
         this.delivery = delivery;
         this.events = events;
         this.files = files;
+    }
+
+    /** What time delivery goes by, where the server says; by the system's otherwise. */
+    @Inject(optional = true)
+    void useClock(Clock ofServer) {
+        clock = ofServer;
     }
 
     @Override
@@ -118,9 +127,10 @@ public final class RouteToConnector extends GenericMailet {
 
     private DeliveryConfig configuration(String introducedAs) throws MessagingException {
         DeliveryConfig.Builder config = DeliveryConfig.builder(introducedAs).dnssec(dnssec());
-        config.addressPatience(addressPatience()).tlsObserver(delivery.tlsMetrics());
-        config.mxPort(MailetUtil.getInitParameterAsStrictlyPositiveInteger(
-                getInitParameter("mxPort"), SmartHost.DEFAULT_PORT));
+        config.clock(clock).tlsObserver(delivery.tlsMetrics());
+        config.addressPatience(Duration.ofMillis(
+                number("addressPatienceMillis", DEFAULT_PATIENCE_MILLIS, LEAST_PATIENCE_MILLIS, MOST_PATIENCE_MILLIS)));
+        config.mxPort(number("mxPort", SmartHost.DEFAULT_PORT, 1, HIGHEST_PORT));
         try {
             config.stateDirectory(files.getFile("file://var/mailflow").toPath());
         } catch (FileNotFoundException e) {
@@ -143,14 +153,16 @@ public final class RouteToConnector extends GenericMailet {
         return config.build();
     }
 
-    private Duration addressPatience() throws MessagingException {
-        int millis = MailetUtil.getInitParameterAsStrictlyPositiveInteger(
-                getInitParameter("addressPatienceMillis"), DEFAULT_PATIENCE_MILLIS);
-        if (millis < LEAST_PATIENCE_MILLIS || millis > MOST_PATIENCE_MILLIS) {
-            throw new MessagingException("parameter <addressPatienceMillis>: found " + millis + ", expected "
-                    + LEAST_PATIENCE_MILLIS + " to " + MOST_PATIENCE_MILLIS);
+    private int number(String parameter, int usual, int least, int most) throws MessagingException {
+        Optional<String> written =
+                Optional.ofNullable(getInitParameter(parameter)).map(String::trim);
+        if (written.isEmpty()) {
+            return usual;
         }
-        return Duration.ofMillis(millis);
+        return written.map(Ints::tryParse)
+                .filter(value -> value >= least && value <= most)
+                .orElseThrow(() -> new MessagingException("parameter <" + parameter + ">: found '" + written.get()
+                        + "', expected a number from " + least + " to " + most));
     }
 
     /** The postmaster if nobody is named; a James that has not been told of one knows none yet when mailets start. */
