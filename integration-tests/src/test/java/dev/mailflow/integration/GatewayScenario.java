@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -34,6 +35,7 @@ import org.awaitility.Awaitility;
 import org.awaitility.core.ConditionFactory;
 
 import com.google.inject.Key;
+import com.google.inject.Module;
 import com.google.inject.TypeLiteral;
 
 import dev.mailflow.delivery.queue.ConnectorQueues;
@@ -65,6 +67,7 @@ final class GatewayScenario implements AutoCloseable {
         private final Path directory;
         private final Map<String, String> files = new LinkedHashMap<>();
         private final Map<String, UnaryOperator<String>> edits = new LinkedHashMap<>();
+        private final List<Module> overrides = new ArrayList<>();
 
         private Builder(Path directory) {
             this.directory = directory;
@@ -89,6 +92,12 @@ final class GatewayScenario implements AutoCloseable {
         /** A change to a shipped file. */
         Builder edit(String name, UnaryOperator<String> change) {
             edits.merge(name, change, (first, second) -> text -> second.apply(first.apply(text)));
+            return this;
+        }
+
+        /** The gateway goes by this clock. */
+        Builder clock(Clock clock) {
+            overrides.add(binder -> binder.bind(Clock.class).toInstance(clock));
             return this;
         }
 
@@ -118,6 +127,7 @@ final class GatewayScenario implements AutoCloseable {
                             .conf(conf)
                             .data(directory.resolve("data"))
                             .ephemeralPorts()
+                            .overrideWith(overrides.toArray(Module[]::new))
                             .build()
                             .start());
         }

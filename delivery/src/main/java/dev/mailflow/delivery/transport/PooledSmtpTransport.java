@@ -65,6 +65,8 @@ public final class PooledSmtpTransport implements OutboundTransport {
     private static final Duration SWEEP = Duration.ofMillis(250);
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(5);
     private static final Duration TICK = Duration.ofMinutes(1);
+    /** What became due while nobody ran need not wait as long. */
+    private static final Duration FIRST_TICK = Duration.ofSeconds(5);
 
     private final NioEventLoopGroup eventLoops;
     private final ThreadPoolExecutor contentThreads;
@@ -107,7 +109,7 @@ public final class PooledSmtpTransport implements OutboundTransport {
                 .next()
                 .scheduleWithFixedDelay(
                         () -> contentThreads.execute(trust::tick),
-                        TICK.toSeconds(),
+                        FIRST_TICK.toSeconds(),
                         TICK.toSeconds(),
                         TimeUnit.SECONDS);
         eventLoops
