@@ -81,6 +81,11 @@ class ValidateConnectorTest {
         connector("<smartHost>127.0.0.1:" + peer.port() + "</smartHost>", rest);
     }
 
+    private void connectorByMx(LocalDns dns) throws IOException {
+        dns.mx("fabrikam.com", 10, "mail.fabrikam.com").a("mail.fabrikam.com", "127.0.0.1");
+        connector("<useMx>true</useMx>", DOMAIN);
+    }
+
     private int run(String... arguments) {
         List<String> all = new ArrayList<>(
                 List.of("validate-connector", "--conf", conf.toString(), "--timeout", "2", "fabrikam-out"));
@@ -360,8 +365,7 @@ class ValidateConnectorTest {
         try (LocalDns dns = LocalDns.start();
                 ScriptedSmtpPeer peer =
                         ScriptedSmtpPeer.builder().startTls(GOOD).start()) {
-            dns.mx("fabrikam.com", 10, "mail.fabrikam.com").a("mail.fabrikam.com", "127.0.0.1");
-            connector("<useMx>true</useMx>", DOMAIN);
+            connectorByMx(dns);
 
             assertThat(run("--json", "--dns", "127.0.0.1:" + dns.port(), "--mx-port", Integer.toString(peer.port())))
                     .as(out + "\n" + err)
@@ -377,8 +381,7 @@ class ValidateConnectorTest {
         try (LocalDns dns = LocalDns.start();
                 ScriptedSmtpPeer peer =
                         ScriptedSmtpPeer.builder().startTls(GOOD).start()) {
-            dns.mx("fabrikam.com", 10, "mail.fabrikam.com").a("mail.fabrikam.com", "127.0.0.1");
-            connector("<useMx>true</useMx>", DOMAIN);
+            connectorByMx(dns);
             Files.writeString(
                     conf.resolve("mailetcontainer.xml"),
                     """

@@ -56,6 +56,7 @@ final class Transaction {
     private int sent;
     private boolean replied;
     private Optional<SmtpReply> mailRefusal = Optional.empty();
+    private boolean takenDespiteRefusal;
 
     private boolean bodyStarted;
     private boolean dotSent;
@@ -317,6 +318,7 @@ final class Transaction {
 
     private void onRecipient(OutboundRecipient recipient, SmtpReply reply) {
         if (mailRefusal.isPresent()) {
+            takenDespiteRefusal |= reply.isPositive();
             return;
         }
         if (reply.isPositive()) {
@@ -378,6 +380,14 @@ final class Transaction {
     }
 
     private void startBody() {
+        if (takenDespiteRefusal) {
+            // a next hop that has recipients in spite of its refusal would send them an empty message
+            connection.abort(Optional.of(connection.failure(
+                    HopFailure.Kind.PROTOCOL,
+                    "4.5.0",
+                    connection.address() + " wants content after it has refused MAIL FROM")));
+            return;
+        }
         if (mailRefusal.isPresent() || accepted.isEmpty()) {
             // RFC 2920 section 3.1: a server that takes DATA with no recipient gets an empty message
             writeLast(connection.channel().alloc().buffer(3).writeBytes(new byte[] {'.', '\r', '\n'}));

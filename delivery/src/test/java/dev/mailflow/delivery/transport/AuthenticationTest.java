@@ -52,6 +52,11 @@ class AuthenticationTest {
         return new Credentials(SenderPattern.parse(sender), user, Secret.of(secret));
     }
 
+    private static RecipientOutcome sendOverTls(ScriptedSmtpPeer peer) {
+        return outbound.send(
+                connector().to(peer).tls(TlsLevel.ENCRYPT).credentials(GATEWAY).build());
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"AUTH PLAIN LOGIN XOAUTH2", "AUTH LOGIN", "AUTH XOAUTH2", "AUTH=PLAIN", "auth plain"})
     void credentialsShouldBeShownByAMechanismThatIsOffered(String offer) {
@@ -60,11 +65,7 @@ class AuthenticationTest {
                 .extensions("PIPELINING", offer)
                 .user("gateway", "s3cret")
                 .start()) {
-            RecipientOutcome outcome = outbound.send(connector()
-                    .to(peer)
-                    .tls(TlsLevel.ENCRYPT)
-                    .credentials(GATEWAY)
-                    .build());
+            RecipientOutcome outcome = sendOverTls(peer);
 
             assertThat(outcome).isInstanceOf(Delivered.class);
             assertThat(peer.sessions().get(0).user()).contains("gateway");
@@ -101,11 +102,7 @@ class AuthenticationTest {
                 .startTls(CERTIFICATE)
                 .user("gateway", "another")
                 .start()) {
-            RecipientOutcome outcome = outbound.send(connector()
-                    .to(peer)
-                    .tls(TlsLevel.ENCRYPT)
-                    .credentials(GATEWAY)
-                    .build());
+            RecipientOutcome outcome = sendOverTls(peer);
 
             assertThat(((Deferred) outcome).reason())
                     .contains("did not accept the credentials of user 'gateway' of connector 'test': 535 5.7.8")
@@ -125,11 +122,7 @@ class AuthenticationTest {
                 .extensions("AUTH " + mechanism)
                 .when("AUTH", told, Action.reply("535 5.7.8 no to 'AUTH " + mechanism + " " + told + "'"))
                 .start()) {
-            RecipientOutcome outcome = outbound.send(connector()
-                    .to(peer)
-                    .tls(TlsLevel.ENCRYPT)
-                    .credentials(GATEWAY)
-                    .build());
+            RecipientOutcome outcome = sendOverTls(peer);
 
             assertThat(((Deferred) outcome).reason())
                     .contains("535 5.7.8 no to 'AUTH " + mechanism + " (secret)'")
@@ -159,11 +152,7 @@ class AuthenticationTest {
                 .startTls(CERTIFICATE)
                 .extensions("AUTH GSSAPI")
                 .start()) {
-            RecipientOutcome outcome = outbound.send(connector()
-                    .to(peer)
-                    .tls(TlsLevel.ENCRYPT)
-                    .credentials(GATEWAY)
-                    .build());
+            RecipientOutcome outcome = sendOverTls(peer);
 
             assertThat(((Deferred) outcome).reason()).contains("offers AUTH GSSAPI, expected PLAIN, LOGIN or XOAUTH2");
         }

@@ -161,6 +161,23 @@ class SmtpDialogueTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"451 4.3.0 not now", "550 5.7.1 not you"})
+    void nobodyShouldGetAnEmptyMessageFromAPeerThatForgetsItsRefusal(String refusal) {
+        try (var peer = ScriptedSmtpPeer.builder()
+                .always("MAIL", Action.reply(refusal))
+                .always("RCPT", Action.reply("250 2.1.5 welcome"))
+                .always("DATA", Action.reply("354 go ahead"))
+                .start()) {
+            RecipientOutcome outcome = outbound.send(connector().to(peer).build());
+
+            assertThat(outcome).isInstanceOf(refusal.startsWith("5") ? Failed.class : Deferred.class);
+            assertThat(reasonOf(outcome)).contains(refusal);
+            assertThat(peer.messages()).isEmpty();
+            assertThat(peer.sessions().get(0).commands()).last().isEqualTo("DATA");
+        }
+    }
+
     static Stream<Arguments> refusals() {
         return Stream.of(
                 arguments("CONNECT", "554 5.3.2 not here", "4.3.2", false),
