@@ -200,9 +200,13 @@ class JournalTest {
 
     /** Appends all of them in one write, which fails. */
     private static void failTogether(Journal journal, FaultyDisk disk, List<String> records) {
+        CountDownLatch written = new CountDownLatch(1);
         CountDownLatch waiting = new CountDownLatch(1);
-        CompletableFuture<Void> held =
-                journal.append(record("held", (segment, offset) -> Uninterruptibles.awaitUninterruptibly(waiting)));
+        CompletableFuture<Void> held = journal.append(record("held", (segment, offset) -> {
+            written.countDown();
+            Uninterruptibles.awaitUninterruptibly(waiting);
+        }));
+        Uninterruptibles.awaitUninterruptibly(written);
         List<CompletableFuture<Void>> appended = records.stream()
                 .map(text -> journal.append(record(text, (segment, offset) -> {})))
                 .toList();
