@@ -13,7 +13,8 @@ import dev.mailflow.policy.connector.TlsRequirement;
 public interface OutboundTransport extends AutoCloseable {
 
     /**
-     * Sends one message by one connector. The recipients may fan out to several next hops (MX delivery).
+     * Sends one message by one connector. The recipients may fan out to several next hops (MX delivery). The content is read
+     * on the caller's thread, which may block in it; nothing else does.
      *
      * @param effectiveTls the connector's requirement, or a stronger one that this message asks for
      * @return completes with an outcome for <em>every</em> recipient, in bounded time; never exceptionally for anything

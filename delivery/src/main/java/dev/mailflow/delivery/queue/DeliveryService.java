@@ -75,6 +75,7 @@ import reactor.core.scheduler.Schedulers;
  */
 @Singleton
 public final class DeliveryService {
+    private static final int BLOCKING_THREADS = 32;
     private static final Logger LOGGER = LoggerFactory.getLogger(DeliveryService.class);
 
     /** Set to true on a mail that may only leave over TLS, whatever its connector says. */
@@ -153,7 +154,7 @@ public final class DeliveryService {
         }
         Notifications notifications = new Notifications(context, reportingMta, events, clock);
         OutboundTransport transport = transports.get();
-        Scheduler blocking = Schedulers.newBoundedElastic(32, 100_000, "mailflow-delivery");
+        Scheduler blocking = Schedulers.fromExecutorService(WorkerThreads.of("mailflow-delivery", BLOCKING_THREADS));
         PolicyRepository.Subscription subscription =
                 policies.subscribe(policy -> ensureConsumers(policy, transport, notifications, blocking));
         running = Optional.of(new Running(transport, notifications, blocking, subscription));

@@ -14,7 +14,6 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -148,20 +147,7 @@ public final class PooledSmtpTransport implements OutboundTransport {
                             Optional.empty(),
                             Optional.empty()));
         }
-        CompletableFuture<DeliveryReport> report = new CompletableFuture<>();
-        try {
-            contentThreads.execute(() -> prepareAndSend(connector, asked(effectiveTls, message), message)
-                    .whenComplete((done, thrown) -> {
-                        if (thrown == null) {
-                            report.complete(done);
-                        } else {
-                            report.completeExceptionally(thrown);
-                        }
-                    }));
-        } catch (RejectedExecutionException e) {
-            return allDeferred(message, "4.3.2", "delivery is shutting down");
-        }
-        return report;
+        return prepareAndSend(connector, asked(effectiveTls, message), message);
     }
 
     /**

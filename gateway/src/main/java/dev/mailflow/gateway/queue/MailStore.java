@@ -42,6 +42,9 @@ import org.apache.mailet.Mail;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import com.google.common.cache.Cache;
+import com.google.common.cache.CacheBuilder;
+import com.google.common.util.concurrent.SettableFuture;
 import com.google.common.util.concurrent.Uninterruptibles;
 
 import dev.mailflow.gateway.storage.StoredMail;
@@ -52,7 +55,8 @@ import dev.mailflow.gateway.storage.StoredMail;
  *
  * <p>Envelope and content are records of their own. A copy whose message nobody changed refers to the content that is
  * there, so a body is written once, when it comes in. Content above {@link #INLINE} bytes is a file of its own, which is
- * on disk before the record that names it. In memory are only places: about 300 bytes for each mail.
+ * on disk before the record that names it. In memory are places, about 300 bytes for each mail, and what was
+ * written last.
  *
  * <p>What an administrator sees when something is wrong: {@code event=queue-…} lines, of which {@code
  * queue-mail-unreadable} and {@code queue-journal-damaged} name the files in which the bytes were kept.
@@ -64,6 +68,10 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     static final int INLINE = 256 * 1024;
 
     private static final int MOVED_TOGETHER_BYTES = 1024 * 1024;
+    /** Of contents just written, in memory: most mail is taken out again within milliseconds. */
+    private static final int RECENT_CONTENT_BYTES = 16 * 1024 * 1024;
+    /** Of envelopes just written; in memory each is some three times as long as on disk. */
+    private static final int RECENT_ENVELOPE_BYTES = 2 * 1024 * 1024;
     /** Of a record besides envelope or content, about. */
     private static final int OVERHEAD_BYTES = 64;
 
@@ -81,6 +89,16 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     private final Map<String, QueueIndex> queues = new TreeMap<>();
     private final Map<Long, Entry> entries = new HashMap<>();
     private final Map<Long, Content> contents = new HashMap<>();
+    private final Cache<Long, Recent> recentMails = CacheBuilder.newBuilder()
+            .concurrencyLevel(1)
+            .maximumWeight(RECENT_ENVELOPE_BYTES)
+            .<Long, Recent>weigher((id, recent) -> recent.bytes())
+            .build();
+    private final Cache<Long, byte[]> recentContents = CacheBuilder.newBuilder()
+            .concurrencyLevel(1)
+            .maximumWeight(RECENT_CONTENT_BYTES)
+            .<Long, byte[]>weigher((id, bytes) -> bytes.length)
+            .build();
     private final Deque<Entry> entriesToMove = new ArrayDeque<>();
     private final Deque<Content> contentsToMove = new ArrayDeque<>();
     private Optional<Segment> moving = Optional.empty();
@@ -88,16 +106,26 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     private long liveBytes;
     private Journal journal;
 
+    /**
+     * An envelope that was written a short time ago.
+     *
+     * @param mail nobody else's, without content
+     * @param bytes on disk
+     */
+    private record Recent(MailImpl mail, int bytes) {}
+
     /** A mail that is to be put into a queue: its content is safe or will be with it. */
     static final class Prepared {
         private final Entry entry;
         private final byte[] envelope;
         private final Optional<byte[]> newContent;
+        private final Optional<MailImpl> recent;
 
-        private Prepared(Entry entry, byte[] envelope, Optional<byte[]> newContent) {
+        private Prepared(Entry entry, byte[] envelope, Optional<byte[]> newContent, Optional<MailImpl> recent) {
             this.entry = entry;
             this.envelope = envelope;
             this.newContent = newContent;
+            this.recent = recent;
         }
     }
 
@@ -196,6 +224,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     private void forget(Entry entry) {
         entry.queue().remove(entry);
         entries.remove(entry.id());
+        recentMails.invalidate(entry.id());
         leave(entry.record);
         entry.record = Optional.empty();
         release(entry.content());
@@ -211,6 +240,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
 
     private void drop(Content content) {
         contents.remove(content.id());
+        recentContents.invalidate(content.id());
         leave(content.record);
         content.record = Optional.empty();
         if (content.inFile) {
@@ -377,17 +407,20 @@ final class MailStore implements Journal.Owner, AutoCloseable {
      * @param due milliseconds of the epoch
      */
     Prepared prepare(Mail mail, QueueIndex queue, long due) throws IOException, MessagingException {
-        byte[] envelope = StoredMail.of(mail).toJson();
+        StoredMail stored = StoredMail.of(mail);
+        byte[] envelope = stored.toJson();
+        Optional<MailImpl> recent = due == 0 ? stored.toMail(mail) : Optional.empty();
         int priority = AttributeUtils.getValueAndCastFromMail(mail, MailPrioritySupport.MAIL_PRIORITY, Integer.class)
                 .map(wanted ->
                         Math.min(MailPrioritySupport.HIGH_PRIORITY, Math.max(MailPrioritySupport.LOW_PRIORITY, wanted)))
                 .orElse(MailPrioritySupport.NORMAL_PRIORITY);
-        Optional<Content> stored = unchangedContent(mail.getMessage());
-        Content content = stored.orElseGet(this::newContent);
+        Optional<Content> unchanged = unchangedContent(mail.getMessage());
+        Content content = unchanged.orElseGet(this::newContent);
         try {
             Optional<byte[]> bytes =
-                    stored.isPresent() ? Optional.empty() : Optional.of(read(mail.getMessage(), content));
-            return new Prepared(new Entry(lastId.incrementAndGet(), queue, content, priority, due), envelope, bytes);
+                    unchanged.isPresent() ? Optional.empty() : Optional.of(read(mail.getMessage(), content));
+            return new Prepared(
+                    new Entry(lastId.incrementAndGet(), queue, content, priority, due), envelope, bytes, recent);
         } catch (IOException | MessagingException | RuntimeException e) {
             abandon(content);
             throw e;
@@ -469,6 +502,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
                 long now = clock.millis();
                 places.forEach(place -> place.applied(segment, offset));
                 added.forEach(mail -> {
+                    remember(mail);
                     entries.put(mail.entry.id(), mail.entry);
                     mail.entry.queue().add(mail.entry, now);
                     changed.add(mail.entry.queue());
@@ -480,12 +514,34 @@ final class MailStore implements Journal.Owner, AutoCloseable {
             changed.forEach(QueueIndex::signal);
         }));
         try {
-            // whether it is written must be known, even to a thread that is told to stop
-            Uninterruptibles.getUninterruptibly(done);
+            await(done);
         } catch (ExecutionException e) {
             added.forEach(this::abandon);
             throw new IOException(e.getCause().getMessage(), e.getCause());
         }
+    }
+
+    /** Whether it is written must be known, even to a thread that is told to stop. */
+    @SuppressWarnings("FutureReturnValueIgnored") // what follows is waited for
+    private static void await(CompletableFuture<Void> done) throws ExecutionException {
+        // A CompletableFuture would have a pool of worker threads wake one for each that waits here.
+        SettableFuture<Void> known = SettableFuture.create();
+        done.whenComplete((nothing, thrown) -> {
+            if (thrown == null) {
+                known.set(null);
+            } else {
+                known.setException(thrown);
+            }
+        });
+        Uninterruptibles.getUninterruptibly(known);
+    }
+
+    /** So that who takes it soon need not read it. */
+    private void remember(Prepared mail) {
+        mail.recent.ifPresent(kept -> recentMails.put(mail.entry.id(), new Recent(kept, mail.envelope.length)));
+        mail.newContent
+                .filter(bytes -> !mail.entry.content().inFile)
+                .ifPresent(bytes -> recentContents.put(mail.entry.content().id(), bytes));
     }
 
     private Placed write(Content content, byte[] bytes, Operation.Writer record) {
@@ -517,11 +573,17 @@ final class MailStore implements Journal.Owner, AutoCloseable {
 
     /** The mail, whose content is read when it is asked for. Empty when it is not in its queue any more. */
     Optional<MailImpl> mail(Entry entry) throws IOException, MessagingException {
-        Optional<byte[]> envelope = bytes(() -> entry.record);
-        if (envelope.isEmpty()) {
-            return Optional.empty();
+        Optional<Recent> recent = Optional.ofNullable(recentMails.getIfPresent(entry.id()));
+        MailImpl mail;
+        if (recent.isPresent()) {
+            mail = StoredMail.copy(recent.get().mail());
+        } else {
+            Optional<byte[]> envelope = bytes(() -> entry.record);
+            if (envelope.isEmpty()) {
+                return Optional.empty();
+            }
+            mail = StoredMail.fromJson(envelope.get()).toMail();
         }
-        MailImpl mail = StoredMail.fromJson(envelope.get()).toMail();
         mail.setMessageNoCopy(new MimeMessageWrapper(new Source(entry.content())));
         return Optional.of(mail);
     }
@@ -562,10 +624,15 @@ final class MailStore implements Journal.Owner, AutoCloseable {
 
         @Override
         public InputStream getInputStream() throws IOException {
-            return content.inFile
-                    ? new BufferedInputStream(Files.newInputStream(file(content)))
-                    : new ByteArrayInputStream(bytes(() -> content.record)
-                            .orElseThrow(() -> new IOException("The mail is not in its queue any more")));
+            if (content.inFile) {
+                return new BufferedInputStream(Files.newInputStream(file(content)));
+            }
+            byte[] recent = recentContents.getIfPresent(content.id());
+            return new ByteArrayInputStream(
+                    recent != null
+                            ? recent
+                            : bytes(() -> content.record)
+                                    .orElseThrow(() -> new IOException("The mail is not in its queue any more")));
         }
 
         @Override

@@ -35,7 +35,6 @@ import org.apache.james.protocols.smtp.SMTPProtocol;
 import org.apache.james.smtpserver.ExtendedSMTPSession;
 import org.apache.james.smtpserver.netty.SMTPServer;
 import org.apache.james.smtpserver.netty.SmtpMetrics;
-import org.apache.james.util.concurrent.NamedThreadFactory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -47,7 +46,6 @@ import dev.mailflow.policy.event.MailFlowEvents;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.util.concurrent.EventExecutorGroup;
 import io.netty.util.concurrent.NonStickyEventExecutorGroup;
-import io.netty.util.concurrent.UnorderedThreadPoolEventExecutor;
 import nl.altindag.ssl.SSLFactory;
 import nl.altindag.ssl.util.PemUtils;
 
@@ -67,11 +65,13 @@ import nl.altindag.ssl.util.PemUtils;
  *   <proxies>192.0.2.1, 2001:db8::/64</proxies>   <!-- these must send a PROXY header, version 1 or 2 -->
  *   <proxyRequired>true</proxyRequired>           <!-- only these may connect; needs <proxies> -->
  *   <maxExecutorCount>64</maxExecutorCount>       <!-- default: dialogues that may block at the same time -->
+ *   <ioWorkerCount>2</ioWorkerCount>              <!-- event loops; default: one for each processor -->
  * }</pre>
  */
 final class GatewaySmtpServer extends SMTPServer {
     private static final Logger LOGGER = LoggerFactory.getLogger(GatewaySmtpServer.class);
     private static final int DIALOGUE_THREADS = 64;
+    private static final String IO_WORKERS = "ioWorkerCount";
     private static final int STOP_SECONDS = 5;
 
     private final SmtpMetrics metrics;
@@ -101,6 +101,10 @@ final class GatewaySmtpServer extends SMTPServer {
         configuration.addProperty(
                 "handlerchain.handler" + EncryptedAuthentication.REQUIRED,
                 configuration.getBoolean("auth.requireSSL", false));
+        if (!configuration.containsKey(IO_WORKERS)) {
+            // bytes and TLS are all they do; more of them than processors only wake each other
+            configuration.addProperty(IO_WORKERS, Runtime.getRuntime().availableProcessors());
+        }
         super.doConfigure(configuration);
         tls = Optional.of(SslConfig.parse(configuration));
         dialogueThreads = configuration.getInt("maxExecutorCount", DIALOGUE_THREADS);
@@ -222,8 +226,8 @@ final class GatewaySmtpServer extends SMTPServer {
         watchCertificates();
         // ordered for each connection, on whichever thread is free: a slow connection makes no other one wait for its
         // thread
-        dialogues = Optional.of(new NonStickyEventExecutorGroup(new UnorderedThreadPoolEventExecutor(
-                dialogueThreads, NamedThreadFactory.withName(jmxName + "-dialogue"))));
+        dialogues = Optional.of(
+                new NonStickyEventExecutorGroup(new DialogueThreads(jmxName + "-dialogue", dialogueThreads)));
         SMTPConfiguration configuration = new SMTPHandlerConfigurationDataImpl();
         protocol = Optional.of(new SMTPProtocol(getProtocolHandlerChain(), configuration) {
             @Override

@@ -3,12 +3,14 @@ package dev.mailflow.gateway.storage;
 
 import java.io.IOException;
 import java.time.Instant;
+import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.Date;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 import javax.mail.internet.AddressException;
 
@@ -85,6 +87,50 @@ public record StoredMail(
                 mail.getLastUpdated().toInstant().toString(),
                 attributes,
                 headers);
+    }
+
+    /**
+     * What {@link #toMail} would make of this, without the way through JSON.
+     *
+     * @param mail what this was made of
+     * @return empty when something in it could still be changed by those who have it
+     */
+    public Optional<MailImpl> toMail(Mail mail) throws AddressException {
+        boolean mayChange = !headers.isEmpty() || kept(mail).anyMatch(attribute -> !isConstant(attribute));
+        return mayChange ? Optional.empty() : Optional.of(copy(mail, kept(mail)));
+    }
+
+    private Stream<Attribute> kept(Mail mail) {
+        return mail.attributes()
+                .filter(attribute -> attributes.containsKey(attribute.getName().asString()));
+    }
+
+    private static boolean isConstant(Attribute attribute) {
+        Object value = attribute.getValue().value();
+        return value instanceof String
+                || value instanceof Integer
+                || value instanceof Long
+                || value instanceof Boolean
+                || value instanceof ZonedDateTime;
+    }
+
+    /** Another mail like one of {@link #toMail(Mail)}. */
+    public static MailImpl copy(Mail mail) throws AddressException {
+        return copy(mail, mail.attributes());
+    }
+
+    private static MailImpl copy(Mail mail, Stream<Attribute> attributes) throws AddressException {
+        MailImpl.Builder builder = MailImpl.builder()
+                .name(mail.getName())
+                .sender(mail.getMaybeSender())
+                .lastUpdated(Date.from(mail.getLastUpdated().toInstant()))
+                .addRecipients(mail.getRecipients());
+        Optional.ofNullable(mail.getState()).ifPresent(builder::state);
+        Optional.ofNullable(mail.getErrorMessage()).ifPresent(builder::errorMessage);
+        Optional.ofNullable(mail.getRemoteHost()).ifPresent(builder::remoteHost);
+        Optional.ofNullable(mail.getRemoteAddr()).ifPresent(builder::remoteAddr);
+        attributes.forEach(builder::addAttribute);
+        return builder.build();
     }
 
     /** One line. */
