@@ -75,6 +75,11 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     /** Of a record besides envelope or content, about. */
     private static final int OVERHEAD_BYTES = 64;
 
+    /** No mail has this id. */
+    private static final long NOBODY = 0;
+    /** Of the looks for room, each how many-th tries the disk after it had refused a record. */
+    private static final int LOOKS_FOR_A_TRIAL = 8;
+
     private static final String CONTENT = "content";
     private static final String UNREADABLE = "unreadable";
 
@@ -105,6 +110,11 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     private Optional<Segment> unmovable = Optional.empty();
     private long liveBytes;
     private Journal journal;
+    /** Why nothing is handed out since a record was refused; empty while all is well. */
+    private volatile Optional<String> refusal = Optional.empty();
+
+    private int looks;
+    private volatile boolean closed;
 
     /**
      * An envelope that was written a short time ago.
@@ -272,7 +282,9 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     }
 
     synchronized Optional<Entry> take(QueueIndex queue) {
-        return journal.failure().isPresent() || room.isAtStandstill() ? Optional.empty() : queue.take();
+        return journal.failure().isPresent() || refusal.isPresent() || room.isAtStandstill()
+                ? Optional.empty()
+                : queue.take();
     }
 
     /**
@@ -363,7 +375,8 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     Optional<QueueTrouble> trouble(long bytes) {
         return journal.failure()
                 .map(reason -> new QueueTrouble(QueueTrouble.Kind.FAILED, reason))
-                .or(() -> room.objectionTo(bytes).map(reason -> new QueueTrouble(QueueTrouble.Kind.NO_ROOM, reason)));
+                .or(() -> room.objectionTo(bytes).map(reason -> new QueueTrouble(QueueTrouble.Kind.NO_ROOM, reason)))
+                .or(() -> refusal.map(reason -> new QueueTrouble(QueueTrouble.Kind.FAILED, reason)));
     }
 
     /** Bytes left on the disk, as of the last {@link #lookForRoom}. */
@@ -377,6 +390,41 @@ final class MailStore implements Journal.Owner, AutoCloseable {
             wentOn();
         }
         journal.retry();
+        if (refusal.isPresent() && ++looks % LOOKS_FOR_A_TRIAL == 0) {
+            tryToWrite();
+        }
+    }
+
+    /** Something that changes nothing. */
+    private void tryToWrite() {
+        try {
+            commit(List.of(), List.of());
+        } catch (IOException e) {
+            LOGGER.debug("event=queue-stopped", e);
+        }
+    }
+
+    /** What cannot be written down must not be done: mail that is delivered meanwhile would be delivered again. */
+    private void refused(Throwable cause) {
+        if (closed || journal.failure().isPresent()) {
+            return;
+        }
+        if (refusal.isEmpty()) {
+            LOGGER.error(
+                    "event=queue-stopped reason=\"the disk refused a record: {}\" effect=\"no mail is taken or delivered until"
+                            + " it takes one; none is lost\"",
+                    cause.getMessage());
+        }
+        refusal = Optional.of(
+                "The mail queue takes and gives no mail until its disk takes a record again: " + cause.getMessage());
+    }
+
+    private void written() {
+        if (refusal.isPresent()) {
+            refusal = Optional.empty();
+            LOGGER.info("event=queue-goes-on");
+            wentOn();
+        }
     }
 
     @Override
@@ -496,6 +544,9 @@ final class MailStore implements Journal.Owner, AutoCloseable {
             places.add(write(entry, mail.envelope, record));
         }
         removed.forEach(entry -> record.removeMail(entry.id()));
+        if (added.isEmpty() && removed.isEmpty()) {
+            record.removeMail(NOBODY);
+        }
         CompletableFuture<Void> done = journal.append(new Journal.Appended(record.toBytes(), (segment, offset) -> {
             Set<QueueIndex> changed = new HashSet<>();
             synchronized (this) {
@@ -515,8 +566,10 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         }));
         try {
             await(done);
+            written();
         } catch (ExecutionException e) {
             added.forEach(this::abandon);
+            refused(e.getCause());
             throw new IOException(e.getCause().getMessage(), e.getCause());
         }
     }
@@ -766,6 +819,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
 
     @Override
     public void close() throws IOException {
+        closed = true;
         journal.close();
         LOGGER.info("event=queue-closed");
     }

@@ -477,6 +477,31 @@ class DurableMailQueueTest {
     }
 
     @Test
+    void nothingShouldBeGivenWhileOutcomesCannotBeWrittenAndAllGoOnAfterwards() throws Exception {
+        FaultyDisk disk = new FaultyDisk();
+        reopen(disk.use(DiskUse.DEFAULT));
+        queue.enQueue(SampleMail.named("delivered"));
+        queue.enQueue(SampleMail.named("waits"));
+        MailQueueItem delivered = take();
+        disk.fail(FaultyDisk.Operation.WRITE);
+        assertThatThrownBy(() -> delivered.done(CompletionStatus.SUCCESS))
+                .isInstanceOf(MailQueue.MailQueueException.class);
+
+        assertThat(factory.trouble())
+                .hasValueSatisfying(trouble -> assertThat(trouble.kind()).isEqualTo(QueueTrouble.Kind.FAILED));
+        assertThat(isIdleFor(Duration.ofSeconds(3))).isTrue();
+
+        disk.mend();
+        MailQueueItem item = take();
+        assertThat(item.getMail().getName()).isEqualTo("waits");
+        item.done(CompletionStatus.SUCCESS);
+        delivered.done(CompletionStatus.SUCCESS);
+        assertThat(factory.trouble()).isEmpty();
+        reopen();
+        assertWaiting(List.of());
+    }
+
+    @Test
     void queueThatHoldsMailShouldBeListedAfterARestart() throws Exception {
         other().enQueue(SampleMail.named("m1"));
 
