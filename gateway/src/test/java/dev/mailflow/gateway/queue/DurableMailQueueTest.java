@@ -413,6 +413,18 @@ class DurableMailQueueTest {
         assertWaiting(old);
     }
 
+    /** Nothing is handed out for a while; when the disk is mended, the mail that waits is. */
+    private void assertStandsStillUntilMended(FaultyDisk disk, Duration time) throws Exception {
+        assertThat(factory.trouble())
+                .hasValueSatisfying(trouble -> assertThat(trouble.kind()).isEqualTo(QueueTrouble.Kind.FAILED));
+        assertThat(isIdleFor(time)).isTrue();
+
+        disk.mend();
+        MailQueueItem item = take();
+        assertThat(item.getMail().getName()).isEqualTo("waits");
+        item.done(CompletionStatus.SUCCESS);
+    }
+
     private void assertWaiting(List<String> expected) throws Exception {
         List<String> waiting = new ArrayList<>();
         ManageableMailQueue.MailQueueIterator items = queue.browse();
@@ -463,14 +475,7 @@ class DurableMailQueueTest {
         Mail refused = SampleMail.named("refused");
         assertThatThrownBy(() -> queue.enQueue(refused)).isInstanceOf(MailQueue.MailQueueException.class);
 
-        assertThat(factory.trouble())
-                .hasValueSatisfying(trouble -> assertThat(trouble.kind()).isEqualTo(QueueTrouble.Kind.FAILED));
-        assertThat(isIdleFor(Duration.ofSeconds(1))).isTrue();
-
-        disk.mend();
-        MailQueueItem item = take();
-        assertThat(item.getMail().getName()).isEqualTo("waits");
-        item.done(CompletionStatus.SUCCESS);
+        assertStandsStillUntilMended(disk, Duration.ofSeconds(1));
         assertThat(factory.trouble()).isEmpty();
         reopen();
         assertWaiting(List.of());
@@ -487,14 +492,7 @@ class DurableMailQueueTest {
         assertThatThrownBy(() -> delivered.done(CompletionStatus.SUCCESS))
                 .isInstanceOf(MailQueue.MailQueueException.class);
 
-        assertThat(factory.trouble())
-                .hasValueSatisfying(trouble -> assertThat(trouble.kind()).isEqualTo(QueueTrouble.Kind.FAILED));
-        assertThat(isIdleFor(Duration.ofSeconds(3))).isTrue();
-
-        disk.mend();
-        MailQueueItem item = take();
-        assertThat(item.getMail().getName()).isEqualTo("waits");
-        item.done(CompletionStatus.SUCCESS);
+        assertStandsStillUntilMended(disk, Duration.ofSeconds(3));
         delivered.done(CompletionStatus.SUCCESS);
         assertThat(factory.trouble()).isEmpty();
         reopen();
