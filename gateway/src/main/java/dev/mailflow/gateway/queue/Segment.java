@@ -64,7 +64,8 @@ final class Segment implements AutoCloseable {
 
     /**
      * Appends all of it, or throws and leaves the end where it was; on disk only after {@link #force}. When it throws,
-     * there may be {@link #hasRemains remains}.
+     * bytes may be behind the end that a reader of the file would take for records, until they are {@link #cutRemains cut
+     * off}.
      */
     void append(ByteBuffer[] frames) throws IOException {
         cutRemains();
@@ -80,11 +81,6 @@ final class Segment implements AutoCloseable {
         }
         end += size;
         remains = false;
-    }
-
-    /** Whether bytes of a failed write may be behind the end, which a reader of the file would take for records. */
-    boolean hasRemains() {
-        return remains;
     }
 
     /** Cuts off what a failed write left. It need not be forced: the next {@link #force} keeps the size as well. */
