@@ -54,10 +54,15 @@ public final class DaneLookup {
         if (target.host().indexOf(':') >= 0 || target.host().matches("[0-9.]+") || host.labels() < 3) {
             return silent("'" + target.host() + "' is not a qualified host name");
         }
+        // both types are of one owner: either answer tells what is signed; who has no known address gets no mail anyway
         return dns.ask(host, Type.A)
-                .thenCompose(a -> a instanceof DnsAnswer.Nothing nothing && nothing.exists()
-                        ? dns.ask(host, Type.AAAA)
-                        : CompletableFuture.completedFuture(a))
+                .thenCompose(a -> a instanceof DnsAnswer.Found
+                                || (a instanceof DnsAnswer.Nothing nothing && !nothing.exists())
+                        ? CompletableFuture.completedFuture(a)
+                        : dns.ask(host, Type.AAAA)
+                                .thenApply(aaaa -> a instanceof DnsAnswer.Unknown && !(aaaa instanceof DnsAnswer.Found)
+                                        ? a
+                                        : aaaa))
                 .thenCompose(addresses -> byAddresses(target, host, addresses));
     }
 
@@ -65,9 +70,7 @@ public final class DaneLookup {
         if (addresses instanceof DnsAnswer.Unknown unknown) {
             return unknown("host '" + target.host() + "' cannot be looked up: " + unknown.reason());
         }
-        Name end = addresses instanceof DnsAnswer.Found found
-                ? found.canonical()
-                : ((DnsAnswer.Nothing) addresses).canonical();
+        Name end = addresses.end().orElse(host);
         if (addresses.secure()) {
             return firstOf(target, end.equals(host) ? List.of(host) : List.of(end, host));
         }

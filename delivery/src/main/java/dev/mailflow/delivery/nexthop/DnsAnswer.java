@@ -2,6 +2,7 @@
 package dev.mailflow.delivery.nexthop;
 
 import java.util.List;
+import java.util.Optional;
 
 import org.xbill.DNS.Name;
 import org.xbill.DNS.Record;
@@ -15,11 +16,19 @@ public sealed interface DnsAnswer {
      */
     boolean secure();
 
+    /** The name that the answer is of, after all aliases; empty: that cannot be told. */
+    Optional<Name> end();
+
     /** At least one record. */
     record Found(List<Record> records, Name canonical, boolean secure) implements DnsAnswer {
         /** @param canonical the name the records are of, after all aliases */
         public Found {
             records = List.copyOf(records);
+        }
+
+        @Override
+        public Optional<Name> end() {
+            return Optional.of(canonical);
         }
     }
 
@@ -29,7 +38,12 @@ public sealed interface DnsAnswer {
      * @param exists whether the name has records of other types
      * @param canonical the name that has none, after all aliases
      */
-    record Nothing(boolean exists, Name canonical, boolean secure) implements DnsAnswer {}
+    record Nothing(boolean exists, Name canonical, boolean secure) implements DnsAnswer {
+        @Override
+        public Optional<Name> end() {
+            return Optional.of(canonical);
+        }
+    }
 
     /**
      * It cannot be told: no answer, SERVFAIL, or data that DNSSEC proves forged.
@@ -40,6 +54,11 @@ public sealed interface DnsAnswer {
         @Override
         public boolean secure() {
             return false;
+        }
+
+        @Override
+        public Optional<Name> end() {
+            return Optional.empty();
         }
     }
 }

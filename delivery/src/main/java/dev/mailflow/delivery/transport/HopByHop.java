@@ -82,6 +82,11 @@ final class HopByHop {
     private final List<Attempt> running = new ArrayList<>();
 
     private HostAddresses addresses = HostAddresses.NONE;
+    /** Whether any address of the present target is known. */
+    private boolean addressKnown;
+    /** Whether DNS did not tell all addresses of the present target. */
+    private boolean lookUpFailed;
+
     private boolean ipv6Asked;
     private boolean ipv6Awaited;
     /** No connection is there yet to send on. */
@@ -141,6 +146,10 @@ final class HopByHop {
     }
 
     private void nextTarget() {
+        // the address of a host none of whose addresses is known may be that of a next hop that keeps the promise
+        anotherTimeMayDo |= lookUpFailed && !addressKnown;
+        lookUpFailed = false;
+        addressKnown = false;
         if (targets.isEmpty() || tried >= MOST_ADDRESSES) {
             settleRemaining(clearest.map(this::outcome)
                     .or(() -> notResolved)
@@ -199,12 +208,13 @@ final class HopByHop {
     }
 
     private void note(Resolution<InetAddress> resolution, Family family) {
-        if (resolution instanceof Resolution.Nowhere<InetAddress> nowhere
-                && (family == Family.IPV4 || notResolved.isEmpty())) {
-            notResolved = Optional.of(nowhere.outcome());
-            // an address that DNS does not tell now may be that of a next hop that keeps the promise
-            anotherTimeMayDo |= nowhere.outcome() instanceof RecipientOutcome.Deferred deferred
+        addressKnown |= !resolution.choices().isEmpty();
+        if (resolution instanceof Resolution.Nowhere<InetAddress> nowhere) {
+            lookUpFailed |= nowhere.outcome() instanceof RecipientOutcome.Deferred deferred
                     && deferred.enhancedStatus().equals(NextHopResolver.LOOKUP_FAILED);
+            if (family == Family.IPV4 || notResolved.isEmpty()) {
+                notResolved = Optional.of(nowhere.outcome());
+            }
         }
     }
 

@@ -8,6 +8,7 @@ import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -28,6 +29,7 @@ import org.xbill.DNS.Resolver;
 import org.xbill.DNS.SOARecord;
 import org.xbill.DNS.Section;
 import org.xbill.DNS.SimpleResolver;
+import org.xbill.DNS.TLSARecord;
 import org.xbill.DNS.TXTRecord;
 import org.xbill.DNS.TextParseException;
 import org.xbill.DNS.Type;
@@ -42,8 +44,10 @@ public final class LocalDns implements AutoCloseable {
 
     private final DatagramSocket socket;
     private final List<Record> records = new CopyOnWriteArrayList<>();
+    private final Set<Name> vouchedFor = ConcurrentHashMap.newKeySet();
     private final Set<Name> failing = ConcurrentHashMap.newKeySet();
     private final Set<Name> silent = ConcurrentHashMap.newKeySet();
+    private final Set<String> failingTypes = ConcurrentHashMap.newKeySet();
     private final Set<String> silentTypes = ConcurrentHashMap.newKeySet();
     private final List<String> queries = new CopyOnWriteArrayList<>();
 
@@ -63,13 +67,16 @@ public final class LocalDns implements AutoCloseable {
     }
 
     public int port() {
-        return socket.getLocalPort();
+        return address().getPort();
+    }
+
+    public InetSocketAddress address() {
+        return new InetSocketAddress(socket.getLocalAddress(), socket.getLocalPort());
     }
 
     /** A resolver that asks this server only. */
     public Resolver resolver() {
-        SimpleResolver resolver =
-                new SimpleResolver(new InetSocketAddress(socket.getLocalAddress(), socket.getLocalPort()));
+        SimpleResolver resolver = new SimpleResolver(address());
         resolver.setTimeout(Duration.ofSeconds(1));
         // asks again when a datagram is lost, as the default resolver does
         return new ExtendedResolver(List.of(resolver));
@@ -113,6 +120,25 @@ public final class LocalDns implements AutoCloseable {
         return this;
     }
 
+    /** {@code 3 1 1} for the given SHA-256 of a key. */
+    public LocalDns tlsa(String host, int port, String key) {
+        records.add(new TLSARecord(
+                name("_" + port + "._tcp." + host),
+                DClass.IN,
+                TTL,
+                3,
+                1,
+                1,
+                HexFormat.of().parseHex(key)));
+        return this;
+    }
+
+    /** Says of answers for the domain and what is below it that DNSSEC vouches for them. */
+    public LocalDns vouchFor(String domain) {
+        vouchedFor.add(name(domain));
+        return this;
+    }
+
     /** As if nothing had ever been said of the name. */
     public LocalDns forget(String name) {
         records.removeIf(each -> each.getName().equals(name(name)));
@@ -123,6 +149,12 @@ public final class LocalDns implements AutoCloseable {
     /** Answers SERVFAIL. */
     public LocalDns servfail(String name) {
         failing.add(name(name));
+        return this;
+    }
+
+    /** Answers SERVFAIL to questions for one type of record of the name. */
+    public LocalDns servfail(String name, String type) {
+        failingTypes.add(name(name) + "/" + type);
         return this;
     }
 
@@ -178,7 +210,10 @@ public final class LocalDns implements AutoCloseable {
         answer.getHeader().setFlag(Flags.RA);
         answer.addRecord(question, Section.QUESTION);
         Name name = question.getName();
-        if (failing.contains(name)) {
+        if (vouchedFor.stream().anyMatch(name::subdomain)) {
+            answer.getHeader().setFlag(Flags.AD);
+        }
+        if (failing.contains(name) || failingTypes.contains(name + "/" + Type.string(question.getType()))) {
             answer.getHeader().setRcode(Rcode.SERVFAIL);
             return answer;
         }

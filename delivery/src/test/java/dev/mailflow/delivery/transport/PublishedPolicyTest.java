@@ -30,6 +30,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -106,7 +107,12 @@ class PublishedPolicyTest {
     }
 
     private void peer(String kind) {
-        var builder = ScriptedSmtpPeer.builder().address("127.0.0.1").extensionsAfterTls("REQUIRETLS");
+        peer(kind, "127.0.0.1");
+        dns.a("mx.d.test", "127.0.0.1");
+    }
+
+    private void peer(String kind, String address) {
+        var builder = ScriptedSmtpPeer.builder().address(address).extensionsAfterTls("REQUIRETLS");
         switch (kind) {
             case "good" -> builder.startTls(GOOD);
             case "wrong name" -> builder.startTls(WRONG);
@@ -118,7 +124,6 @@ class PublishedPolicyTest {
             }
         }
         peer = keep(builder.start());
-        dns.a("mx.d.test", "127.0.0.1");
         engine();
     }
 
@@ -277,6 +282,24 @@ class PublishedPolicyTest {
         publish("2", "enforce", "mx.d.test");
         clock.forward(Duration.ofMinutes(10));
         assertThat(result(sendRequiringTls())).isEqualTo("encrypt; mta-sts: mx.d.test");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"A", "AAAA"})
+    void mailThatRequiresTlsShouldNotWaitForAddressesOfAHostThatItsOthersSpeakFor(String untold) {
+        dns.servfail("mx.d.test", untold);
+        if (untold.equals("A")) {
+            dns.aaaa("mx.d.test", "::1");
+            peer("plain", "::1");
+        } else {
+            peer("plain");
+        }
+
+        assertThat(sendRequiringTls()).isInstanceOfSatisfying(Failed.class, failed -> {
+            assertThat(failed.enhancedStatus()).isEqualTo("5.7.30");
+            assertThat(failed.reason()).contains("did not offer STARTTLS");
+        });
+        assertThat(dns.queries()).contains("mx.d.test/" + untold);
     }
 
     @Test
