@@ -16,6 +16,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.stream.Stream;
 
 import org.apache.james.core.Domain;
 import org.slf4j.Logger;
@@ -129,7 +130,7 @@ public final class NextHopResolver {
             }
             if (answer instanceof DnsAnswer.Nothing nothing) {
                 return nothing.exists()
-                        ? itself(text, asked, name.get(), nothing.secure())
+                        ? itself(text, asked, nothing)
                         : nowhere(failed("5.1.2", "domain '" + text + "' does not exist"));
             }
             return nowhere(deferred(
@@ -139,8 +140,8 @@ public final class NextHopResolver {
     }
 
     /** RFC 5321 section 5.1: without MX records the domain is its own MX host, if it has an address. */
-    private CompletionStage<Resolution<Target>> itself(String text, String asked, Name name, boolean secure) {
-        if (ownNames.contains(name)) {
+    private CompletionStage<Resolution<Target>> itself(String text, String asked, DnsAnswer.Nothing noMx) {
+        if (ownNames.contains(noMx.canonical())) {
             return nowhere(failed("5.4.6", "domain '" + text + "' is this server: mail would loop"));
         }
         return hasNone(asked, Family.IPV4)
@@ -149,7 +150,7 @@ public final class NextHopResolver {
                         ? new Resolution.Nowhere<>(
                                 failed("5.1.2", "domain '" + text + "' has neither MX records nor an address"))
                         : new Resolution.Found<>(
-                                List.of(new Target(asked, mxPort, named(asked), secure, List.of(asked)))));
+                                List.of(new Target(asked, mxPort, named(asked), noMx.secure(), List.of(asked)))));
     }
 
     /** Whether it is certain that a host has no address of a family. */
@@ -200,6 +201,31 @@ public final class NextHopResolver {
                         answer.secure(),
                         mailDomains))
                 .toList());
+    }
+
+    /**
+     * What mail for an MX host comes to that is another name of this server (RFC 5321 section 5.1); empty where it is not.
+     * Aliases are known only when the host's addresses are looked up, so this is for a host whose turn it is. A smart host
+     * is what an administrator wrote: it may well be this machine, on another port.
+     */
+    public CompletionStage<Optional<RecipientOutcome>> loops(Target target) {
+        Optional<Name> name =
+                target.mailDomains().isEmpty() || literal(target.host()).isPresent()
+                        ? Optional.empty()
+                        : hostName(target.host()).map(NextHopResolver::absolute);
+        if (name.isEmpty()
+                || Stream.of(Family.values())
+                        .anyMatch(family -> written(name.get(), family).isPresent())) {
+            return CompletableFuture.completedFuture(Optional.empty());
+        }
+        // an alias is one for all types of records
+        return dns.ask(name.get(), Family.IPV4.recordType).thenApply(answer -> answer.end()
+                .filter(ownNames::contains)
+                .map(own -> failed(
+                        "5.4.6",
+                        "MX host '" + target.host() + "' of '"
+                                + target.mailDomains().get(0) + "' is an alias of '" + own.toString(true)
+                                + "', which is this server: mail would loop")));
     }
 
     /** Which addresses of a host are asked for. */

@@ -161,6 +161,19 @@ final class HopByHop {
             return;
         }
         Target target = targets.poll();
+        guarded(resolver.loops(target), loop -> {
+            if (loop.isPresent()) {
+                // RFC 5321 section 5.1: from our own preference on, mail would come back to us
+                targets.clear();
+                notResolved = notResolved.or(() -> loop);
+                nextTarget();
+            } else {
+                judge(target);
+            }
+        });
+    }
+
+    private void judge(Target target) {
         guarded(trust.of(connector, tls, target), verdict -> {
             if (verdict instanceof DestinationTrust.Go go) {
                 held = go;

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 import dev.mailflow.delivery.RecipientOutcome;
@@ -219,6 +220,53 @@ class NextHopChoiceTest {
 
         assertFailed(sendTo("x@us.test"), "5.4.6", "mail would loop");
         assertThat(first.sessions()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = TlsLevel.class,
+            names = {"OPPORTUNISTIC", "DANE"})
+    void aliasOfOwnHostAsBestMxShouldFail(TlsLevel level) {
+        dns.mx("d.test", 10, "alias.test").mx("d.test", 20, "a.test").a("a.test", "127.0.0.2");
+        dns.cname("alias.test", "other.test").cname("other.test", "us.test").a("us.test", "127.0.0.2");
+
+        assertFailed(
+                outbound.send(connector().tls(level).build(), Outbound.message(address("x@d.test")))
+                        .outcomes()
+                        .get(address("x@d.test")),
+                "5.4.6",
+                "MX host 'alias.test' of 'd.test' is an alias of 'us.test', which is this server: mail would loop");
+        assertThat(first.sessions()).isEmpty();
+    }
+
+    @Test
+    void aliasOfOwnHostWithoutMxShouldFail() {
+        dns.cname("d.test", "us.test").a("us.test", "127.0.0.2");
+
+        assertFailed(sendTo("x@d.test"), "5.4.6", "domain 'd.test' is this server: mail would loop");
+        assertThat(first.sessions()).isEmpty();
+    }
+
+    @Test
+    void aliasOfOwnHostAsBackupMxShouldNotBeUsed() {
+        dns.mx("d.test", 10, "a.test").mx("d.test", 20, "alias.test").mx("d.test", 30, "b.test");
+        dns.cname("alias.test", "us.test").a("us.test", "127.0.0.2").a("b.test", "127.0.0.2");
+
+        // a better host has no address now
+        assertDeferred(sendTo("x@d.test"), "4.4.4", "host 'a.test' has no address");
+        dns.mx("e.test", 10, "c.test").mx("e.test", 20, "alias.test").a("c.test", "127.0.0.2");
+        assertThat(sendTo("x@e.test")).isInstanceOf(Delivered.class);
+        assertThat(first.messages()).hasSize(1);
+    }
+
+    @Test
+    void smartHostMayBeAnAliasOfThisHost() {
+        dns.cname("filter.test", "us.test").a("us.test", "127.0.0.2");
+
+        assertThat(outbound.send(connector()
+                        .to(new SmartHost("filter.test", first.port(), 10, 1))
+                        .build()))
+                .isInstanceOf(Delivered.class);
     }
 
     @Test
