@@ -54,6 +54,7 @@ import dev.mailflow.gateway.configuration.EmbeddedPropertiesProvider;
 import dev.mailflow.gateway.domains.OrphanedUsers;
 import dev.mailflow.gateway.domains.PolicyDomainList;
 import dev.mailflow.gateway.queue.DurableMailQueueFactory;
+import dev.mailflow.gateway.smtp.ClientNames;
 import dev.mailflow.gateway.tls.ServerCertificate;
 import dev.mailflow.policy.PolicyRepository;
 
@@ -169,6 +170,7 @@ public final class Gateway implements AutoCloseable {
         requireConfiguration();
         resources.add(DataDirectory.own(directories.data()));
         FileSystemImpl fileSystem = new FileSystemImpl(directories);
+        ClientNames.leaveToClientNames();
         ConfigurationProvider files = new FileConfigurationProvider(fileSystem, directories);
         int instance = INSTANCES.incrementAndGet();
         ConfigurationProvider configuration =
@@ -185,6 +187,7 @@ public final class Gateway implements AutoCloseable {
         if (policies instanceof AutoCloseable watching) {
             resources.add(watching);
         }
+        resources.add(created.getInstance(ClientNames.class));
         // the names an administrator knows, unless the ports are not his anyway
         Listeners.configured(ephemeralPorts ? configuration : files, properties).requireFree();
         ServerCertificate.createIfUsed(files, directories.data(), created.getInstance(Clock.class));

@@ -40,6 +40,7 @@ import com.google.inject.TypeLiteral;
 
 import dev.mailflow.delivery.queue.ConnectorQueues;
 import dev.mailflow.gateway.Gateway;
+import dev.mailflow.gateway.smtp.ClientNames;
 import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvents;
 
@@ -98,6 +99,12 @@ final class GatewayScenario implements AutoCloseable {
         /** The gateway goes by this clock. */
         Builder clock(Clock clock) {
             overrides.add(binder -> binder.bind(Clock.class).toInstance(clock));
+            return this;
+        }
+
+        /** Who knows the names of clients. */
+        Builder clientNames(ClientNames names) {
+            overrides.add(binder -> binder.bind(ClientNames.class).toInstance(names));
             return this;
         }
 

@@ -101,12 +101,14 @@ class ListReloadTest {
                 return null;
             })));
 
+            GatewayScenario.await().until(() -> ofTheMiddle.contains("3"));
             // at once, by rename
             String version = policies.current().version();
             Path other = conf.resolve("block.new");
             Files.write(other, second);
             Files.move(other, list, StandardCopyOption.ATOMIC_MOVE);
             version = newVersion(policies, version);
+            GatewayScenario.await().until(() -> ofTheMiddle.contains("4"));
             // slowly and in place: for two seconds there is half a list
             try (OutputStream out = Files.newOutputStream(list)) {
                 for (int piece = 0; piece < PIECES; piece++) {
@@ -135,9 +137,11 @@ class ListReloadTest {
             goOn.set(false);
             clients.shutdownNow();
         }
-        assertThat(sessions.get()).isGreaterThan(100);
-        // both lists are seen, and in between never both or none at one MAIL; two MAILs may be on two sides of a change
-        assertThat(ofTheMiddle).contains("3", "4");
+        assertThat(sessions.get()).isGreaterThan(20);
+        // two MAILs may be on two sides of a change, one after which there is the other list: both or none are blocked
+        // then
+        assertThat(ofTheMiddle.stream().filter(seen -> seen.length() != 1).count())
+                .isLessThanOrEqualTo(2);
     }
 
     private static String newVersion(PolicyRepository policies, String before) {

@@ -86,9 +86,8 @@ public final class DnsLookup {
                     true,
                     config.clock());
         }
-        Resolver usual = config.resolver().orElseGet(Lookup::getDefaultResolver);
-        List<InetSocketAddress> servers = NameServers.of(usual);
-        Resolver resolver = servers.isEmpty() ? usual : new NameServers(eventLoops, servers, SERVER_PATIENCE, executor);
+        Resolver resolver = withoutThreads(
+                config.resolver().orElseGet(Lookup::getDefaultResolver), eventLoops, SERVER_PATIENCE, executor);
         if (config.dnssec() instanceof Dnssec.Validated validated) {
             ValidatingResolver validating = new ValidatingResolver(resolver, config.clock());
             try {
@@ -101,6 +100,24 @@ public final class DnsLookup {
             return new DnsLookup(validating, true, config.clock());
         }
         return new DnsLookup(resolver, false, config.clock());
+    }
+
+    /**
+     * Asks the servers that dnsjava would ask, and takes nobody's word on DNSSEC.
+     *
+     * @param serverPatience how long one server is waited for
+     * @param executor completes the answers
+     */
+    public static DnsLookup ofUsualServers(
+            EventLoopGroup eventLoops, Duration serverPatience, Executor executor, Clock clock) {
+        return new DnsLookup(
+                withoutThreads(Lookup.getDefaultResolver(), eventLoops, serverPatience, executor), false, clock);
+    }
+
+    private static Resolver withoutThreads(
+            Resolver usual, EventLoopGroup eventLoops, Duration serverPatience, Executor executor) {
+        List<InetSocketAddress> servers = NameServers.of(usual);
+        return servers.isEmpty() ? usual : new NameServers(eventLoops, servers, serverPatience, executor);
     }
 
     /** Whether answers can be secure at all. */

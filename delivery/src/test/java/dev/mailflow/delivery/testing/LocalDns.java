@@ -23,9 +23,11 @@ import org.xbill.DNS.Flags;
 import org.xbill.DNS.MXRecord;
 import org.xbill.DNS.Message;
 import org.xbill.DNS.Name;
+import org.xbill.DNS.PTRRecord;
 import org.xbill.DNS.Rcode;
 import org.xbill.DNS.Record;
 import org.xbill.DNS.Resolver;
+import org.xbill.DNS.ReverseMap;
 import org.xbill.DNS.SOARecord;
 import org.xbill.DNS.Section;
 import org.xbill.DNS.SimpleResolver;
@@ -107,6 +109,12 @@ public final class LocalDns implements AutoCloseable {
 
     public LocalDns aaaa(String host, String address) {
         records.add(new AAAARecord(name(host), DClass.IN, TTL, address(address)));
+        return this;
+    }
+
+    /** What an address is called; not the other way round. */
+    public LocalDns ptr(String address, String host) {
+        records.add(new PTRRecord(ReverseMap.fromAddress(address(address)), DClass.IN, TTL, name(host)));
         return this;
     }
 

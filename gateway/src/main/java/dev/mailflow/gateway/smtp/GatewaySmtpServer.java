@@ -32,7 +32,6 @@ import org.apache.james.protocols.netty.ChannelHandlerFactory;
 import org.apache.james.protocols.netty.Encryption;
 import org.apache.james.protocols.smtp.SMTPConfiguration;
 import org.apache.james.protocols.smtp.SMTPProtocol;
-import org.apache.james.smtpserver.ExtendedSMTPSession;
 import org.apache.james.smtpserver.netty.SMTPServer;
 import org.apache.james.smtpserver.netty.SmtpMetrics;
 import org.slf4j.Logger;
@@ -50,12 +49,12 @@ import nl.altindag.ssl.SSLFactory;
 import nl.altindag.ssl.util.PemUtils;
 
 /**
- * James's SMTP server with five differences. It asks for a client certificate and leaves its judgement to the inbound
+ * James's SMTP server with six differences. It asks for a client certificate and leaves its judgement to the inbound
  * connectors ({@code <clientAuth>} keeps its meaning: a certificate is needed, and of that trust store). It reads a PROXY
  * header from the peers that {@code <proxies>} names, and from nobody else. It takes no AUTH in plaintext where
- * {@code <requireSSL>} asks for TLS ({@link EncryptedAuthentication}). And it runs the SMTP dialogue, with the
- * look-ups, queues and reverse DNS of James and of all hooks, on threads that may block instead of on Netty's event loop
- * (see {@link SmtpPipeline}).
+ * {@code <requireSSL>} asks for TLS ({@link EncryptedAuthentication}). It greets a client before it knows the client's name
+ * ({@link ClientNames}). And it runs the SMTP dialogue, with the look-ups and queues of James and of all hooks, on threads
+ * that may block instead of on Netty's event loop (see {@link SmtpPipeline}).
  *
  * <p>A certificate that is replaced is shown to the next client, without a restart: the files that {@code <tls>} names are
  * watched. While what they hold is of no use, the certificate before it stays, with an error in the log.
@@ -77,6 +76,7 @@ final class GatewaySmtpServer extends SMTPServer {
     private final SmtpMetrics metrics;
     private final FileSystem fileSystem;
     private final MailFlowEvents events;
+    private final ClientNames names;
 
     private Optional<SslConfig> tls = Optional.empty();
     private IpRangeSet proxies = IpRangeSet.empty();
@@ -87,11 +87,12 @@ final class GatewaySmtpServer extends SMTPServer {
     private volatile Optional<Encryption> current = Optional.empty();
     private Optional<WatchedFiles> watch = Optional.empty();
 
-    GatewaySmtpServer(SmtpMetrics metrics, FileSystem fileSystem, MailFlowEvents events) {
+    GatewaySmtpServer(SmtpMetrics metrics, FileSystem fileSystem, MailFlowEvents events, ClientNames names) {
         super(metrics);
         this.metrics = metrics;
         this.fileSystem = fileSystem;
         this.events = events;
+        this.names = names;
     }
 
     @Override
@@ -232,7 +233,7 @@ final class GatewaySmtpServer extends SMTPServer {
         protocol = Optional.of(new SMTPProtocol(getProtocolHandlerChain(), configuration) {
             @Override
             public ProtocolSession newSession(ProtocolTransport transport) {
-                return new ExtendedSMTPSession(configuration, transport);
+                return new GatewaySmtpSession(configuration, transport, names);
             }
         });
     }

@@ -15,6 +15,7 @@ import dev.mailflow.policy.event.MailFlowEvents;
 /** Makes the gateway's SMTP servers in the place of James's. */
 public final class GatewaySmtpServerFactory extends SMTPServerFactory {
     private final MailFlowEvents events;
+    private final ClientNames names;
 
     @Inject
     GatewaySmtpServerFactory(
@@ -22,13 +23,15 @@ public final class GatewaySmtpServerFactory extends SMTPServerFactory {
             ProtocolHandlerLoader loader,
             FileSystem fileSystem,
             MetricFactory metricFactory,
-            MailFlowEvents events) {
+            MailFlowEvents events,
+            ClientNames names) {
         super(dns, loader, fileSystem, metricFactory);
         this.events = events;
+        this.names = names;
     }
 
     @Override
     protected SMTPServer createServer() {
-        return new GatewaySmtpServer(smtpMetrics, fileSystem, events);
+        return new GatewaySmtpServer(smtpMetrics, fileSystem, events, names);
     }
 }

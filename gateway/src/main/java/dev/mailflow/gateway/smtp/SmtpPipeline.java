@@ -28,7 +28,7 @@ import io.netty.util.concurrent.EventExecutorGroup;
  * What a connection's bytes pass, in this order: on the event loop the connection limits, the PROXY header, TLS and the
  * timeout; then, in order on threads that may block, line framing and the SMTP dialogue.
  *
- * <p>James runs the dialogue on the event loop, where one slow user look-up, queue or reverse DNS query stops every other
+ * <p>James runs the dialogue on the event loop, where one slow user look-up or queue stops every other
  * connection of that loop. Framing and dialogue share one executor of the group, so a line costs no thread switch between
  * them, and commands of one connection are still handled one after the other.
  */
