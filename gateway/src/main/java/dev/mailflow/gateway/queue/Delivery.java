@@ -18,7 +18,7 @@ import org.apache.mailet.Mail;
  * So a crash can neither lose nor double it.
  */
 final class Delivery implements MailQueueItem {
-    /** How long a mail rests that the journal would not let go, for instance because the disk is full. */
+    /** How long a mail rests whose outcome the disk refused: it may soon take smaller records, and refuse this one again. */
     private static final Duration REST = Duration.ofSeconds(10);
 
     private final MailStore store;

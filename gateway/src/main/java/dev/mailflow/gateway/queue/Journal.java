@@ -39,9 +39,8 @@ import org.slf4j.LoggerFactory;
  * at the next whole record.
  *
  * <p>If the disk is full, what does not fit fails and everything before stands: what came onto the disk of it is cut off.
- * If that cannot be cut off, the journal stands still until it can, for a record that failed must not come after those that
- * are written later. If the disk fails a force, nobody knows what it holds: the journal takes nothing more until it is
- * opened again.
+ * While that cannot be cut off, every record fails, for one that failed must not come after those that are written later.
+ * If the disk fails a force, nobody knows what it holds: the journal takes nothing more until it is opened again.
  */
 final class Journal implements AutoCloseable {
     private static final Logger LOGGER = LoggerFactory.getLogger(Journal.class);
@@ -66,7 +65,7 @@ final class Journal implements AutoCloseable {
     private final Thread writer = new Thread(this::run, "queue-journal");
 
     private volatile Optional<String> failure = Optional.empty();
-    private volatile Optional<String> obstacle = Optional.empty();
+    private volatile Optional<String> refusal = Optional.empty();
     private volatile boolean closed;
 
     /** What follows from a record once it is on disk; runs on the journal's thread, in the order of records. */
@@ -91,7 +90,7 @@ final class Journal implements AutoCloseable {
          */
         Optional<Appended> moveFrom(Segment oldest, long bytes);
 
-        /** Called when the journal takes records again after an obstacle. */
+        /** Called when the disk takes records again after it had refused one. */
         void wentOn();
     }
 
@@ -230,15 +229,23 @@ final class Journal implements AutoCloseable {
         return record.done;
     }
 
-    /** Why it takes nothing now, or any more; empty while all is well. */
+    /** Why it takes nothing any more; empty while it does. */
     Optional<String> failure() {
-        return failure.or(() -> obstacle);
+        return failure;
     }
 
-    /** Tries soon to remove what keeps it from taking records; nothing when all is well. To be called now and then. */
+    /**
+     * Why the disk took nothing when it was last asked; empty while all is well. It is there before anybody learns that
+     * a record failed.
+     */
+    Optional<String> refusal() {
+        return refusal;
+    }
+
+    /** After a refusal, tries whether the disk takes a record that says nothing. To be called now and then. */
     void retry() {
-        if (obstacle.isPresent() && !closed) {
-            waiting.add(WAKE_UP);
+        if (refusal.isPresent() && !closed) {
+            waiting.add(new Appended(new byte[0], (segment, offset) -> {}));
         }
     }
 
@@ -250,7 +257,6 @@ final class Journal implements AutoCloseable {
                 turn.add(waiting.take());
                 waiting.drainTo(turn, MOST_TOGETHER - 1);
                 turn.removeIf(WAKE_UP::equals);
-                removeObstacle();
                 writeAll(turn);
                 reclaim();
             }
@@ -295,9 +301,9 @@ final class Journal implements AutoCloseable {
     }
 
     private void write(List<Appended> group) {
-        Optional<String> refusal = failure();
-        if (refusal.isPresent()) {
-            group.forEach(write -> write.done.completeExceptionally(new IOException(refusal.get())));
+        Optional<String> ended = failure;
+        if (ended.isPresent()) {
+            group.forEach(write -> write.done.completeExceptionally(new IOException(ended.get())));
             return;
         }
         Segment segment;
@@ -307,8 +313,7 @@ final class Journal implements AutoCloseable {
             offset = segment.end();
             segment.append(frames(group));
         } catch (IOException e) {
-            LOGGER.error("event=queue-write-failed directory={} records={}", directory, group.size(), e);
-            cutRemains();
+            refused(e, group.size());
             group.forEach(write -> write.done.completeExceptionally(e));
             return;
         }
@@ -319,43 +324,36 @@ final class Journal implements AutoCloseable {
             group.forEach(write -> write.done.completeExceptionally(e));
             return;
         }
+        boolean wentOn = refusal.isPresent();
+        refusal = Optional.empty();
         for (Appended write : group) {
             write.effect.applied(segment, offset + FRAME);
             offset += FRAME + write.content.length;
         }
         // not one by one: whoever is woken wants a processor, and there may be two
         group.forEach(write -> write.done.complete(null));
+        if (wentOn) {
+            LOGGER.info("event=queue-goes-on");
+            owner.wentOn();
+        }
     }
 
-    private void cutRemains() {
-        Segment last = segments.getLast();
+    private void refused(IOException cause, int records) {
         try {
-            last.cutRemains();
+            segments.getLast().cutRemains();
         } catch (IOException e) {
-            obstacle = Optional.of("The mail queue takes and gives no mail until what a failed write left in "
-                    + last.path() + " can be cut off: " + e.getMessage());
+            // the next record tries again before it is written
+            cause.addSuppressed(e);
+        }
+        LOGGER.error("event=queue-write-failed directory={} records={}", directory, records, cause);
+        if (refusal.isEmpty()) {
             LOGGER.error(
-                    "event=queue-stopped file={} reason=\"what a failed write left cannot be cut off\" effect=\"no mail is"
-                            + " taken or delivered until it can; none is lost\"",
-                    last.path(),
-                    e);
+                    "event=queue-stopped reason=\"the disk refused a record: {}\" effect=\"no mail is taken or delivered until"
+                            + " it takes one; none is lost\"",
+                    cause.getMessage());
         }
-    }
-
-    private void removeObstacle() {
-        if (obstacle.isEmpty() || failure.isPresent()) {
-            return;
-        }
-        Segment last = segments.getLast();
-        try {
-            last.cutRemains();
-        } catch (IOException e) {
-            LOGGER.debug("event=queue-stopped file={}", last.path(), e);
-            return;
-        }
-        obstacle = Optional.empty();
-        LOGGER.info("event=queue-goes-on file={}", last.path());
-        owner.wentOn();
+        refusal = Optional.of(
+                "The mail queue takes and gives no mail until its disk takes a record again: " + cause.getMessage());
     }
 
     private static ByteBuffer[] frames(List<Appended> group) {
@@ -394,7 +392,7 @@ final class Journal implements AutoCloseable {
     private void reclaim() {
         try {
             deleteDead();
-            if (failure().isPresent() || segments.size() == 1) {
+            if (failure.isPresent() || refusal.isPresent() || segments.size() == 1) {
                 return;
             }
             long bytes = segments.stream().mapToLong(Segment::end).sum();

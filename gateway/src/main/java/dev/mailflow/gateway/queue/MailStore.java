@@ -75,9 +75,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     /** Of a record besides envelope or content, about. */
     private static final int OVERHEAD_BYTES = 64;
 
-    /** No mail has this id. */
-    private static final long NOBODY = 0;
-    /** Of the looks for room, each how many-th tries the disk after it had refused a record. */
+    /** Of the looks for room, each how many-th tries the disk if it has refused a record. */
     private static final int LOOKS_FOR_A_TRIAL = 8;
 
     private static final String CONTENT = "content";
@@ -110,11 +108,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
     private Optional<Segment> unmovable = Optional.empty();
     private long liveBytes;
     private Journal journal;
-    /** Why nothing is handed out since a record was refused; empty while all is well. */
-    private volatile Optional<String> refusal = Optional.empty();
-
     private int looks;
-    private volatile boolean closed;
 
     /**
      * An envelope that was written a short time ago.
@@ -281,8 +275,9 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         return Set.copyOf(queues.keySet());
     }
 
+    /** A mail to process, unless what becomes of it could not be written down: it would be processed again. */
     synchronized Optional<Entry> take(QueueIndex queue) {
-        return journal.failure().isPresent() || refusal.isPresent() || room.isAtStandstill()
+        return journal.failure().isPresent() || journal.refusal().isPresent() || room.isAtStandstill()
                 ? Optional.empty()
                 : queue.take();
     }
@@ -376,7 +371,7 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         return journal.failure()
                 .map(reason -> new QueueTrouble(QueueTrouble.Kind.FAILED, reason))
                 .or(() -> room.objectionTo(bytes).map(reason -> new QueueTrouble(QueueTrouble.Kind.NO_ROOM, reason)))
-                .or(() -> refusal.map(reason -> new QueueTrouble(QueueTrouble.Kind.FAILED, reason)));
+                .or(() -> journal.refusal().map(reason -> new QueueTrouble(QueueTrouble.Kind.FAILED, reason)));
     }
 
     /** Bytes left on the disk, as of the last {@link #lookForRoom}. */
@@ -384,46 +379,13 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         return room.usable();
     }
 
-    /** Looks how much room is left and whether the journal can go on, and lets mail go that a disk had stopped. */
+    /** Looks how much room is left and whether the disk takes records again, and lets mail go that it had stopped. */
     void lookForRoom() {
         if (room.look()) {
             wentOn();
         }
-        journal.retry();
-        if (refusal.isPresent() && ++looks % LOOKS_FOR_A_TRIAL == 0) {
-            tryToWrite();
-        }
-    }
-
-    /** Something that changes nothing. */
-    private void tryToWrite() {
-        try {
-            commit(List.of(), List.of());
-        } catch (IOException e) {
-            LOGGER.debug("event=queue-stopped", e);
-        }
-    }
-
-    /** What cannot be written down must not be done: mail that is delivered meanwhile would be delivered again. */
-    private void refused(Throwable cause) {
-        if (closed || journal.failure().isPresent()) {
-            return;
-        }
-        if (refusal.isEmpty()) {
-            LOGGER.error(
-                    "event=queue-stopped reason=\"the disk refused a record: {}\" effect=\"no mail is taken or delivered until"
-                            + " it takes one; none is lost\"",
-                    cause.getMessage());
-        }
-        refusal = Optional.of(
-                "The mail queue takes and gives no mail until its disk takes a record again: " + cause.getMessage());
-    }
-
-    private void written() {
-        if (refusal.isPresent()) {
-            refusal = Optional.empty();
-            LOGGER.info("event=queue-goes-on");
-            wentOn();
+        if (++looks % LOOKS_FOR_A_TRIAL == 0) {
+            journal.retry();
         }
     }
 
@@ -544,9 +506,6 @@ final class MailStore implements Journal.Owner, AutoCloseable {
             places.add(write(entry, mail.envelope, record));
         }
         removed.forEach(entry -> record.removeMail(entry.id()));
-        if (added.isEmpty() && removed.isEmpty()) {
-            record.removeMail(NOBODY);
-        }
         CompletableFuture<Void> done = journal.append(new Journal.Appended(record.toBytes(), (segment, offset) -> {
             Set<QueueIndex> changed = new HashSet<>();
             synchronized (this) {
@@ -566,10 +525,8 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         }));
         try {
             await(done);
-            written();
         } catch (ExecutionException e) {
             added.forEach(this::abandon);
-            refused(e.getCause());
             throw new IOException(e.getCause().getMessage(), e.getCause());
         }
     }
@@ -819,7 +776,6 @@ final class MailStore implements Journal.Owner, AutoCloseable {
 
     @Override
     public void close() throws IOException {
-        closed = true;
         journal.close();
         LOGGER.info("event=queue-closed");
     }

@@ -62,9 +62,13 @@ final class FaultyDisk {
         @Override
         public long write(ByteBuffer[] sources, int offset, int length) throws IOException {
             if (failing.contains(Operation.WRITE)) {
-                ByteBuffer last = sources[offset + length - 1];
+                int written = length;
+                while (!sources[offset + written - 1].hasRemaining()) {
+                    written--;
+                }
+                ByteBuffer last = sources[offset + written - 1];
                 last.limit(last.limit() - 1);
-                disk.write(sources, offset, length);
+                disk.write(sources, offset, written);
             }
             check(Operation.WRITE);
             return disk.write(sources, offset, length);

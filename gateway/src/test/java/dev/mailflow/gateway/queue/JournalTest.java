@@ -226,8 +226,9 @@ class JournalTest {
             assertThat(journal.append(record("failed", (segment, offset) -> {})))
                     .failsWithin(PATIENCE);
             disk.mend();
-            assertThat(journal.failure()).isEmpty();
+            assertThat(journal.refusal()).isPresent();
             append(journal, List.of("b"));
+            assertThat(journal.refusal()).isEmpty();
         }
 
         assertThat(found()).containsExactly("before", "b");
@@ -247,22 +248,47 @@ class JournalTest {
             disk.fail(FaultyDisk.Operation.TRUNCATE);
             assertThat(journal.append(record("early 0", (segment, offset) -> applied.set(true))))
                     .failsWithin(PATIENCE);
-            assertThat(journal.failure()).hasValueSatisfying(reason -> assertThat(reason)
-                    .contains("until what a failed write left", "can be cut off", FaultyDisk.ERROR));
+            assertThat(journal.refusal()).hasValueSatisfying(reason -> assertThat(reason)
+                    .contains("until its disk takes a record again", FaultyDisk.ERROR));
             assertThat(applied).isFalse();
             assertThat(owner.wentOn).isFalse();
 
             disk.mend();
-            await().atMost(PATIENCE).until(() -> {
-                journal.retry();
-                return journal.failure().isEmpty();
-            });
-            await().atMost(PATIENCE).untilTrue(owner.wentOn);
             // as long as the first of those that failed: the next stale one would be found right behind it
             append(journal, List.of("later 0"));
+            await().atMost(PATIENCE).untilTrue(owner.wentOn);
+            assertThat(journal.refusal()).isEmpty();
         }
 
         assertThat(found()).containsExactly("held", "later 0");
+        assertThat(directory.resolve(Journal.DAMAGED)).doesNotExist();
+    }
+
+    @Test
+    void aRefusalShouldBeKnownBeforeItsRecordFailsAndEndWhenATrialIsWritten() throws Exception {
+        FaultyDisk disk = new FaultyDisk();
+        Reader owner = new Reader();
+        try (Journal journal = Journal.open(directory, owner, disk.use(DiskUse.DEFAULT))) {
+            journal.start();
+            disk.fail(FaultyDisk.Operation.WRITE, FaultyDisk.Operation.TRUNCATE);
+            CompletableFuture<Boolean> known = journal.append(record("refused", (segment, offset) -> {}))
+                    .handle((written, thrown) ->
+                            thrown != null && journal.refusal().isPresent());
+            assertThat(known).succeedsWithin(PATIENCE).isEqualTo(true);
+            journal.retry();
+            journal.retry();
+            assertThat(journal.append(record("refused too", (segment, offset) -> {})))
+                    .failsWithin(PATIENCE);
+            assertThat(owner.wentOn).isFalse();
+
+            disk.mend();
+            journal.retry();
+            await().atMost(PATIENCE).untilTrue(owner.wentOn);
+            assertThat(journal.refusal()).isEmpty();
+            append(journal, List.of("after"));
+        }
+
+        assertThat(found()).containsExactly("", "after");
         assertThat(directory.resolve(Journal.DAMAGED)).doesNotExist();
     }
 
