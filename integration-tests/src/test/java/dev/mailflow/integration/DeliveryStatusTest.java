@@ -55,6 +55,12 @@ class DeliveryStatusTest {
                 .always("RCPT", Action.reply("451 4.3.2 not now"))
                 .start();
         scenario = GatewayScenario.in(directory)
+                .edit(
+                        "mailetcontainer.xml",
+                        text -> text.replace(
+                                "<mailet match=\"All\" class=\"dev.mailflow.mailets.RouteToConnector\"/>",
+                                "<mailet match=\"All\" class=\"dev.mailflow.mailets.RouteToConnector\">"
+                                        + "<heloName>mail.contoso.com</heloName></mailet>"))
                 .policy("<acceptedDomains><domain>local.test</domain></acceptedDomains><outboundConnectors>"
                         + connector("home", home, "<tls level=\"none\"/>")
                         + connector("confirming", confirming, "<tls level=\"none\"/>")
@@ -167,7 +173,8 @@ class DeliveryStatusTest {
 
         String report = received(home, "one-report").text();
         assertThat(report)
-                .contains("Original-Envelope-Id: QQ+2\r\n")
+                .contains("Reporting-MTA: dns; mail.contoso.com\r\nOriginal-Envelope-Id: QQ+2\r\n")
+                .containsPattern("Message-ID: <[^@>]+@mail\\.contoso\\.com>\r\n")
                 .contains("Original-Recipient: rfc822;first+name@mute.test\r\n"
                         + "Final-Recipient: rfc822; a@mute.test\r\nAction: relayed\r\nStatus: 2.")
                 .contains("Final-Recipient: rfc822; nobody1@mute.test\r\nAction: failed\r\nStatus: 5.1.1\r\n"
@@ -191,7 +198,10 @@ class DeliveryStatusTest {
 
         String report = received(home, "delivered@contoso.com").text();
         assertThat(report)
-                .contains("Subject: Mail delivered", "Original-Envelope-Id: QQ+3\r\n")
+                .contains(
+                        "Subject: Mail delivered",
+                        "Reporting-MTA: dns; mail.contoso.com\r\nOriginal-Envelope-Id: QQ+3\r\n")
+                .containsPattern("Message-ID: <[^@>]+@mail\\.contoso\\.com>\r\n")
                 .contains("Original-Recipient: rfc822;first+name@local.test\r\n"
                         + "Final-Recipient: rfc822; ann@local.test\r\nAction: delivered\r\nStatus: 2.0.0\r\n")
                 .contains("Final-Recipient: rfc822; bob@local.test\r\nAction: delivered")

@@ -150,6 +150,7 @@ class TlsReportTest {
         assertThat(mail.overTls()).isTrue();
         MimeMessage message = new MimeMessage(
                 (Session) null, new ByteArrayInputStream(mail.text().getBytes(StandardCharsets.ISO_8859_1)));
+        assertThat(message.getMessageID()).endsWith("@mail.contoso.com>");
         assertThat(message.getSubject())
                 .startsWith("Report Domain: partner.test Submitter: mail.contoso.com Report-ID: <");
         MimeMultipart parts = (MimeMultipart) message.getContent();

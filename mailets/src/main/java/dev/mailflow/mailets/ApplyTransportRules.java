@@ -30,7 +30,6 @@ import org.slf4j.LoggerFactory;
 
 import com.google.inject.Inject;
 
-import dev.mailflow.delivery.OwnHostName;
 import dev.mailflow.delivery.queue.DeliveryService;
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.PolicyRepository;
@@ -56,7 +55,7 @@ import dev.mailflow.policy.rule.TransportRules;
  * <mailet match="All" class="dev.mailflow.mailets.ApplyTransportRules">
  *   <processor>filtering</processor>         <!-- optional: where mail goes on; default: after this mailet -->
  *   <quarantine>file://var/mail/</quarantine> <!-- optional: where repositories with a bare name are -->
- *   <heloName>mx.contoso.com</heloName>      <!-- optional: our name in delivery reports; default is the host's -->
+ *   <heloName>mx.contoso.com</heloName>      <!-- optional: our name in delivery reports; default is RouteToConnector's -->
  * </mailet>
  * }</pre>
  *
@@ -77,7 +76,7 @@ public final class ApplyTransportRules extends GenericMailet {
     private final Clock clock;
     private Optional<String> processor = Optional.empty();
     private String quarantine = "file://var/mail/";
-    private String heloName = "localhost";
+    private Optional<String> heloName = Optional.empty();
 
     @Inject
     public ApplyTransportRules(
@@ -109,7 +108,7 @@ public final class ApplyTransportRules extends GenericMailet {
         processor = Optional.ofNullable(getInitParameter("processor"))
                 .map(String::trim)
                 .filter(name -> !name.isEmpty());
-        heloName = Optional.ofNullable(getInitParameter("heloName")).orElseGet(OwnHostName::get);
+        heloName = Optional.ofNullable(getInitParameter("heloName"));
         quarantine = getInitParameter("quarantine", quarantine).trim();
         try {
             MailRepositoryUrl.from(repositoryUrl("quarantine"));
@@ -322,7 +321,7 @@ public final class ApplyTransportRules extends GenericMailet {
             if (disposition instanceof Disposition.Reject reject) {
                 delivery.fail(
                         getMailetContext(),
-                        heloName,
+                        heloName.orElseGet(delivery::ownName),
                         mail,
                         List.copyOf(mail.getRecipients()),
                         "5.7.1",
@@ -381,7 +380,7 @@ public final class ApplyTransportRules extends GenericMailet {
         }
         delivery.fail(
                 getMailetContext(),
-                heloName,
+                heloName.orElseGet(delivery::ownName),
                 mail,
                 List.copyOf(mail.getRecipients()),
                 "5.3.0",

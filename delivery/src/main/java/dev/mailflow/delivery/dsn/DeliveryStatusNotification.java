@@ -13,11 +13,9 @@ import java.util.Date;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.Properties;
 
 import javax.activation.DataHandler;
 import javax.mail.MessagingException;
-import javax.mail.Session;
 import javax.mail.internet.InternetAddress;
 import javax.mail.internet.MimeBodyPart;
 import javax.mail.internet.MimeMessage;
@@ -28,6 +26,7 @@ import org.apache.james.core.MailAddress;
 import org.apache.james.server.core.MimeMessageInputStream;
 
 import dev.mailflow.delivery.DsnReturn;
+import dev.mailflow.delivery.OwnMessage;
 import dev.mailflow.delivery.SmtpReply;
 
 /**
@@ -124,7 +123,7 @@ public record DeliveryStatusNotification(
                 part("message/delivery-status", forPrograms().getBytes(StandardCharsets.UTF_8), "Delivery report"));
         report.addBodyPart(original(originalMessage, wanted));
 
-        MimeMessage message = new MimeMessage(Session.getInstance(new Properties()));
+        MimeMessage message = OwnMessage.of(reportingMta);
         message.setFrom(new InternetAddress(from.asString(), "Mail Delivery System", "utf-8"));
         message.setRecipient(MimeMessage.RecipientType.TO, new InternetAddress(to.asString()));
         message.setSubject(gravest().subject, "utf-8");

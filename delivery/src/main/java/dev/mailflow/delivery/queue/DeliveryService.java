@@ -36,11 +36,13 @@ import org.apache.mailet.MailetContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import com.google.common.base.Suppliers;
 import com.google.inject.Inject;
 import com.google.inject.Singleton;
 
 import dev.mailflow.delivery.DeliveryReport;
 import dev.mailflow.delivery.OutboundTransport;
+import dev.mailflow.delivery.OwnHostName;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
 import dev.mailflow.delivery.RecipientOutcome.Failed;
@@ -118,6 +120,9 @@ public final class DeliveryService {
     private final Map<String, QueueConsumer> consumers = new ConcurrentHashMap<>();
     private final Semaphore longAttempts = new Semaphore(MOST_LONG_ATTEMPTS);
 
+    private final Supplier<String> hostName = Suppliers.memoize(OwnHostName::get);
+    private volatile Optional<String> introducedAs = Optional.empty();
+
     private Optional<Running> running = Optional.empty();
     private int users;
 
@@ -152,6 +157,7 @@ public final class DeliveryService {
         if (running.isPresent()) {
             return;
         }
+        introducedAs = Optional.of(reportingMta);
         Notifications notifications = new Notifications(context, reportingMta, events, clock);
         OutboundTransport transport = transports.get();
         Scheduler blocking = Schedulers.fromExecutorService(WorkerThreads.of("mailflow-delivery", BLOCKING_THREADS));
@@ -231,18 +237,21 @@ public final class DeliveryService {
      * Delivery need not run for it.
      *
      * @param context whose postmaster reports it
-     * @param reportingMta our host name in the report
      * @param arrival when the mail came in
      * @throws MessagingException when the sender could not be told
      */
-    public void confirm(
-            MailetContext context, String reportingMta, Mail mail, Instant arrival, Collection<MailAddress> recipients)
+    public void confirm(MailetContext context, Mail mail, Instant arrival, Collection<MailAddress> recipients)
             throws MessagingException {
         try {
-            new Notifications(context, reportingMta, events, clock).confirm(mail, arrival, recipients);
+            new Notifications(context, ownName(), events, clock).confirm(mail, arrival, recipients);
         } catch (IOException e) {
             throw cannotTell(mail, e);
         }
+    }
+
+    /** How this host introduces itself to next hops, hence in reports; before delivery has run, what it is called. */
+    public String ownName() {
+        return introducedAs.orElseGet(hostName);
     }
 
     private static MessagingException cannotTell(Mail mail, IOException cause) {

@@ -9,13 +9,11 @@ import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.Date;
 import java.util.List;
-import java.util.Properties;
 import java.util.zip.GZIPOutputStream;
 
 import javax.activation.DataHandler;
 import javax.mail.Message;
 import javax.mail.MessagingException;
-import javax.mail.Session;
 import javax.mail.internet.InternetAddress;
 import javax.mail.internet.MimeBodyPart;
 import javax.mail.internet.MimeMessage;
@@ -27,6 +25,8 @@ import org.apache.james.core.MailAddress;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+
+import dev.mailflow.delivery.OwnMessage;
 
 /**
  * The aggregate report of one day for one mail domain (RFC 8460 sections 4 and 5.3).
@@ -111,7 +111,7 @@ record TlsReport(String domain, LocalDate day, String id, byte[] json) {
 
     /** RFC 8460 section 5.3. */
     MimeMessage message(ReportSettings settings, MailAddress to, Instant now) throws MessagingException {
-        MimeMessage message = new MimeMessage(Session.getInstance(new Properties()));
+        MimeMessage message = OwnMessage.of(settings.submitter());
         message.setFrom(new InternetAddress(settings.from().asString()));
         message.setRecipient(Message.RecipientType.TO, new InternetAddress(to.asString()));
         message.setSentDate(Date.from(now));

@@ -63,6 +63,7 @@ class DeliveryStatusNotificationTest {
 
         assertThat(report)
                 .containsPattern("Content-Type: multipart/report; report-type=delivery-status;\\s+boundary=")
+                .containsPattern("\r\nMessage-ID: <[^@>]+@gateway\\.contoso\\.com>\r\n")
                 .contains("Auto-Submitted: auto-replied")
                 .contains("To: a@contoso.com")
                 .contains("Content-Type: message/delivery-status")

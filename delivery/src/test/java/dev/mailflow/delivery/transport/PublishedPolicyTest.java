@@ -383,6 +383,7 @@ class PublishedPolicyTest {
         MimeMessage message = mailed.get(0);
         assertThat(message.getSubject())
                 .matches("Report Domain: d\\.test Submitter: gateway\\.contoso\\.com Report-ID: <.+@.+>");
+        assertThat(message.getMessageID()).endsWith("@gateway.contoso.com>");
         assertThat(message.getHeader("TLS-Report-Domain", null)).isEqualTo("d.test");
         assertThat(message.getHeader("TLS-Report-Submitter", null)).isEqualTo("gateway.contoso.com");
         assertThat(message.getHeader("TLS-Required", null)).isEqualTo("No");

@@ -26,7 +26,6 @@ import org.slf4j.LoggerFactory;
 
 import com.google.inject.Inject;
 
-import dev.mailflow.delivery.OwnHostName;
 import dev.mailflow.delivery.queue.DeliveryService;
 import reactor.core.publisher.Mono;
 
@@ -56,7 +55,6 @@ public final class LocalDelivery extends GenericMailet {
     private MailStore inboxes;
     private boolean consume;
     private String onMailetException;
-    private String ownName;
 
     @Inject
     LocalDelivery(
@@ -83,7 +81,6 @@ public final class LocalDelivery extends GenericMailet {
                 .build();
         consume = getInitParameter("consume", true);
         onMailetException = getInitParameter("onMailetException", Mail.ERROR);
-        ownName = OwnHostName.get();
     }
 
     @Override
@@ -99,7 +96,7 @@ public final class LocalDelivery extends GenericMailet {
                 .build()
                 .dispatch(mail);
         try {
-            delivery.confirm(getMailetContext(), ownName, mail, arrival(mail), delivered);
+            delivery.confirm(getMailetContext(), mail, arrival(mail), delivered);
         } catch (MessagingException | RuntimeException e) {
             LOGGER.error("event=confirmation-lost mail={} recipients={}", mail.getName(), delivered, e);
         }
