@@ -21,6 +21,7 @@ import dev.mailflow.delivery.nexthop.DnsLookup;
 import dev.mailflow.delivery.testing.LocalDns;
 import dev.mailflow.gateway.smtp.ClientNames;
 import dev.mailflow.integration.DoorClient.Way;
+import dev.mailflow.policy.event.MailFlowEvent;
 
 /** The Received field tells the client's name if DNS confirms it, and no client waits for DNS before the greeting. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -54,7 +55,15 @@ class ClientNamesTest {
                         text -> text.replaceFirst(
                                 "<authorizedAddresses>127.0.0.0/8</authorizedAddresses>",
                                 "<proxies>127.0.9.0/30</proxies>"))
-                .policy("<acceptedDomains><domain>contoso.com</domain></acceptedDomains>")
+                .policy(
+                        """
+                        <acceptedDomains><domain>contoso.com</domain></acceptedDomains>
+                        <transportRules>
+                          <rule name="by-name"><sieve><![CDATA[
+                            require ["environment", "vnd.mailflow"];
+                            if environment :matches "remote-host" "*.dialup.test" { setscl 6; }
+                          ]]></sieve></rule>
+                        </transportRules>""")
                 .clientNames(new ClientNames(new DnsLookup(dns.resolver(), false, Clock.systemUTC())))
                 .start();
         port = scenario.gateway().port("smtp");
@@ -114,6 +123,14 @@ class ClientNamesTest {
         assertThat(receivedFrom(way, "once")).isEqualTo("again.fabrikam.com");
         assertThat(receivedFrom(way, "twice")).isEqualTo("again.fabrikam.com");
         assertThat(dns.queries()).containsOnlyOnce("30.2.0.192.in-addr.arpa/PTR");
+    }
+
+    @Test
+    void transportRuleShouldKnowTheName() throws Exception {
+        dns.ptr("192.0.2.40", "host40.dialup.test").a("host40.dialup.test", "192.0.2.40");
+        Way way = Way.plain(PROXY).proxying(DoorClient.proxyVersion2("192.0.2.40"));
+        assertThat(receivedFrom(way, "rules")).isEqualTo("host40.dialup.test");
+        assertThat(scenario.events(MailFlowEvent.RuleHit.class)).hasSize(1);
     }
 
     @Test

@@ -34,7 +34,7 @@ public final class StampFactsHook extends DoorHandler implements JamesMessageHoo
     @Override
     public HookResult onMessage(SMTPSession session, Mail mail) {
         Transaction transaction = transactions().current(session);
-        InboundFacts facts = transaction.facts();
+        InboundFacts facts = transactions().facts(session);
         mail.setAttribute(new Attribute(AttributeName.of(InboundFacts.ATTRIBUTE), AttributeValue.of(facts.toJson())));
         events().publish(new MailFlowEvent.Attributed(
                 messageRef(mail),

@@ -55,7 +55,7 @@ final class Transaction {
         return attribution.get();
     }
 
-    /** What travels on the mail. */
+    /** What travels on the mail, but for the client's name. */
     InboundFacts facts() {
         return InboundFacts.of(client, attribution(), verdict, at);
     }

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.hooks;
 
+import java.net.InetSocketAddress;
 import java.security.cert.Certificate;
 import java.security.cert.X509Certificate;
 import java.time.Clock;
@@ -36,6 +37,7 @@ import dev.mailflow.policy.certificate.X509PeerCertificate;
 import dev.mailflow.policy.connection.IpAddress;
 import dev.mailflow.policy.connector.InboundAttribution;
 import dev.mailflow.policy.inbound.ClientSession;
+import dev.mailflow.policy.inbound.InboundFacts;
 import dev.mailflow.policy.inbound.TlsSession;
 
 /**
@@ -150,6 +152,15 @@ public final class Transactions {
     /** The client; the address is the one the PROXY header named, if James read one. */
     static IpAddress address(SMTPSession session) {
         return IpAddress.of(session.getRemoteAddress().getAddress());
+    }
+
+    /** What travels on the mail of the transaction under way. */
+    InboundFacts facts(SMTPSession session) {
+        InetSocketAddress remote = session.getRemoteAddress();
+        // asks nobody: the name is there if somebody asked before
+        Optional<String> name = Optional.of(remote.getHostString())
+                .filter(known -> !known.equals(remote.getAddress().getHostAddress()));
+        return current(session).facts().withClientName(name);
     }
 
     private ClientSession client(SMTPSession session) {

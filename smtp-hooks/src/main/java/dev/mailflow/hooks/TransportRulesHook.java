@@ -77,7 +77,8 @@ public final class TransportRulesHook extends DoorHandler implements JamesMessag
             return HookResult.DECLINED;
         }
         try {
-            RuleOutcome outcome = rules.apply(accepted(transaction, mail), Stage.SMTP, now);
+            RuleOutcome outcome =
+                    rules.apply(accepted(transaction, transactions().facts(session), mail), Stage.SMTP, now);
             return outcome.refusal()
                     .map(refusal -> refuse(session, mail, outcome, refusal))
                     .orElse(HookResult.DECLINED);
@@ -101,9 +102,9 @@ public final class TransportRulesHook extends DoorHandler implements JamesMessag
     }
 
     /** The message as the mailets before {@code ApplyTransportRules} will leave it. */
-    private static RuleMessage accepted(Transaction transaction, Mail mail) throws MessagingException, IOException {
+    private static RuleMessage accepted(Transaction transaction, InboundFacts facts, Mail mail)
+            throws MessagingException, IOException {
         MailFlowPolicy policy = transaction.policy();
-        InboundFacts facts = transaction.facts();
         MimeMessage message = mail.getMessage();
         Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
         AddressRewriter rewriter = new AddressRewriter(policy, Direction.INBOUND);

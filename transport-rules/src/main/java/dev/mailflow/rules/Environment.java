@@ -32,8 +32,7 @@ final class Environment {
                                     facts.clientIp().isIpv4()
                                             ? facts.clientIp().toString()
                                             : "IPv6:" + facts.clientIp()))),
-            // a name that DNS confirms is not asked for: that would take a query per message
-            Map.entry("remote-host", unused -> ""),
+            Map.entry("remote-host", message -> fact(message, InboundFacts::clientName)),
             Map.entry("vnd.mailflow.helo", message -> fact(message, InboundFacts::helo)),
             Map.entry(
                     "vnd.mailflow.tls-version",

@@ -23,6 +23,7 @@ class Rfc5183EnvironmentTest {
     static InboundFacts facts(String ip) {
         return new InboundFacts(
                 IpAddress.parse(ip),
+                Optional.of("mx.fabrikam.com"),
                 Optional.of("mail.fabrikam.com"),
                 Optional.of(new TlsSession("TLSv1.3", "TLS_AES_256_GCM_SHA384")),
                 Optional.empty(),
@@ -44,7 +45,7 @@ class Rfc5183EnvironmentTest {
                 "phase | pre",
                 "name | Mailflow",
                 "remote-ip | 192.0.2.7",
-                "remote-host | ''",
+                "remote-host | mx.fabrikam.com",
                 "LOCATION | mta",
                 "vnd.mailflow.origin | partner",
                 "vnd.mailflow.connector | fabrikam-in",

@@ -57,17 +57,24 @@ class SmtpDialogueTest {
     private static final MailAddress FULL = address("full@fabrikam.com");
 
     private static Outbound outbound;
+    /** For peers that make it wait for nothing. */
+    private static Outbound impatient;
 
     @BeforeAll
     static void start() {
-        outbound = Outbound.start(Outbound.config()
-                .timeouts(SmtpTimeouts.DEFAULT.atMost(Duration.ofMillis(700)))
-                .build());
+        outbound = waiting(Duration.ofSeconds(20));
+        impatient = waiting(Duration.ofMillis(700));
+    }
+
+    private static Outbound waiting(Duration limit) {
+        return Outbound.start(
+                Outbound.config().timeouts(SmtpTimeouts.DEFAULT.atMost(limit)).build());
     }
 
     @AfterAll
     static void stop() {
         outbound.close();
+        impatient.close();
     }
 
     @ParameterizedTest(name = "pipelining {0}")
@@ -242,7 +249,7 @@ class SmtpDialogueTest {
     void sendShouldDeferWithinTheTimeoutWhenThePeerFallsSilentAtAnyStep(String step) {
         try (var peer =
                 ScriptedSmtpPeer.builder().always(step, Action.silence()).start()) {
-            RecipientOutcome outcome = outbound.send(connector().to(peer).build());
+            RecipientOutcome outcome = impatient.send(connector().to(peer).build());
 
             assertThat(outcome).isInstanceOf(Deferred.class);
             assertThat(reasonOf(outcome)).contains("timed out after");
@@ -255,7 +262,7 @@ class SmtpDialogueTest {
         try (var peer = ScriptedSmtpPeer.builder()
                 .always(step, Action.drip("250 " + "x".repeat(200), Duration.ofMillis(100)))
                 .start()) {
-            RecipientOutcome outcome = outbound.send(connector().to(peer).build());
+            RecipientOutcome outcome = impatient.send(connector().to(peer).build());
 
             assertThat(outcome).isInstanceOf(Deferred.class);
             assertThat(reasonOf(outcome)).contains("timed out after");
@@ -330,8 +337,8 @@ class SmtpDialogueTest {
     void sendShouldDeferWhenThePeerTakesNoMoreOfTheContent() {
         try (var peer =
                 ScriptedSmtpPeer.builder().always("BODY", Action.stopReading()).start()) {
-            RecipientOutcome outcome = outbound.send(
-                            connector().to(peer).build(), Outbound.message(new byte[20_000_000], ANN))
+            RecipientOutcome outcome = impatient
+                    .send(connector().to(peer).build(), Outbound.message(new byte[20_000_000], ANN))
                     .outcomes()
                     .get(ANN);
 
@@ -405,7 +412,8 @@ class SmtpDialogueTest {
         try (var peer =
                 ScriptedSmtpPeer.builder().always("BODY", Action.stopReading()).start()) {
             var connector = connector().to(peer).build();
-            DeliveryReport report = outbound.transport()
+            DeliveryReport report = impatient
+                    .transport()
                     .send(
                             connector,
                             connector.tls(),

@@ -33,6 +33,7 @@ import dev.mailflow.policy.connector.InboundConnector;
  * that a queue or repository can store it without our classes.
  *
  * @param clientIp the client, after PROXY
+ * @param clientName what DNS calls the client, confirmed the other way round; empty also where nobody asked
  * @param helo what the client called itself; unverified
  * @param peer the client's certificate, if it presented one
  * @param xoorg the XOORG parameter; present only where internal headers are preserved, for elsewhere it may be forged
@@ -43,6 +44,7 @@ import dev.mailflow.policy.connector.InboundConnector;
  */
 public record InboundFacts(
         IpAddress clientIp,
+        Optional<String> clientName,
         Optional<String> helo,
         Optional<TlsSession> tls,
         Optional<Peer> peer,
@@ -94,6 +96,7 @@ public record InboundFacts(
                 .orElseGet(TrustAnchors::jdk);
         return new InboundFacts(
                 session.clientIp(),
+                Optional.empty(),
                 session.helo(),
                 session.tls(),
                 session.peerCertificate().map(certificate -> judged(certificate, anchors, now)),
@@ -104,6 +107,23 @@ public record InboundFacts(
                 verdict.reason(),
                 attribution.origin(),
                 attribution.internalHeadersPreserved());
+    }
+
+    /** These facts of a client whose name is known by now, or known not to be. */
+    public InboundFacts withClientName(Optional<String> name) {
+        return new InboundFacts(
+                clientIp,
+                name,
+                helo,
+                tls,
+                peer,
+                authenticatedUser,
+                xoorg,
+                connector,
+                verdict,
+                verdictReason,
+                origin,
+                internalHeadersPreserved);
     }
 
     /**
@@ -177,6 +197,7 @@ public record InboundFacts(
         ObjectNode root = JSON.createObjectNode();
         root.put("version", VERSION);
         root.put("clientIp", clientIp.toString());
+        clientName.ifPresent(value -> root.put("clientName", value));
         helo.ifPresent(value -> root.put("helo", value));
         tls.ifPresent(
                 value -> root.putObject("tls").put("protocol", value.protocol()).put("cipher", value.cipher()));
@@ -213,6 +234,7 @@ public record InboundFacts(
             JsonNode filter = required(root, "connectionFilter");
             return new InboundFacts(
                     IpAddress.parse(text(root, "clientIp")),
+                    optionalText(root, "clientName"),
                     optionalText(root, "helo"),
                     optional(root, "tls", node -> new TlsSession(text(node, "protocol"), text(node, "cipher"))),
                     optional(root, "peerCertificate", InboundFacts::peer),
