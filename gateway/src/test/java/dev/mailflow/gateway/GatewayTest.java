@@ -150,7 +150,7 @@ class GatewayTest {
                             + "<domain type=\"externalRelay\">outside.example</domain>"
                             + "<domain matchSubdomains=\"true\">wide.example</domain>");
 
-            await().atMost(Duration.ofSeconds(5)).untilAsserted(() -> assertThat(domains.getDomains())
+            await().atMost(Duration.ofSeconds(60)).untilAsserted(() -> assertThat(domains.getDomains())
                     .containsExactly(Domain.of("relay.example"), Domain.of("wide.example"), Domain.of("example.com")));
             assertThat(domains.containsDomain(Domain.of("sub.wide.example"))).isTrue();
             assertThat(domains.containsDomain(Domain.of("outside.example"))).isFalse();

@@ -249,15 +249,18 @@ class StockJamesDoorTest {
         });
         authority.start();
         try {
-            Issued unknown =
-                    CA.leaf("mail.fabrikam.com").crl(url + "/silent.crl").issue();
-            long from = System.nanoTime();
-            try (DoorClient client =
-                    Way.plain("127.0.0.1").withCertificate(unknown).open(port)) {
-                assertThat(client.command("MAIL FROM:<a@fabrikam.com>")).startsWith("250");
-            }
-            // the gateway, which may wait, waits three seconds
-            assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofMillis(2500));
+            // the gateway, which may wait, waits three seconds; a busy machine may be slow once, a wait is slow each
+            // time
+            GatewayScenario.await().untilAsserted(() -> {
+                Issued unknown =
+                        CA.leaf("mail.fabrikam.com").crl(url + "/silent.crl").issue();
+                long from = System.nanoTime();
+                try (DoorClient client =
+                        Way.plain("127.0.0.1").withCertificate(unknown).open(port)) {
+                    assertThat(client.command("MAIL FROM:<a@fabrikam.com>")).startsWith("250");
+                }
+                assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofMillis(2500));
+            });
 
             GatewayScenario.await().untilAsserted(() -> {
                 try (DoorClient client =

@@ -112,6 +112,6 @@ class RevocationTest {
         long from = System.nanoTime();
 
         assertThatCode(() -> check(leaf.certificate())).doesNotThrowAnyException();
-        assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(5));
+        assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(20));
     }
 }

@@ -100,7 +100,7 @@ class ConnectionReuseTest {
                     .limits(5, 5, 100, Duration.ofMillis(300))
                     .build());
 
-            await().atMost(Duration.ofSeconds(5)).untilAsserted(() -> {
+            await().atMost(Duration.ofSeconds(30)).untilAsserted(() -> {
                 assertThat(peer.openConnections()).isZero();
                 assertThat(outbound.transport().connections()).isZero();
             });
@@ -332,13 +332,13 @@ class ConnectionReuseTest {
 
             outbound.close();
 
-            assertThat(reports).allSatisfy(report -> assertThat(report.orTimeout(5, TimeUnit.SECONDS)
+            assertThat(reports).allSatisfy(report -> assertThat(report.orTimeout(30, TimeUnit.SECONDS)
                             .join()
                             .outcomes()
                             .values())
                     .allMatch(Deferred.class::isInstance));
             assertThat(outbound.transport().connections()).isZero();
-            await().atMost(Duration.ofSeconds(5)).untilAsserted(() -> {
+            await().atMost(Duration.ofSeconds(30)).untilAsserted(() -> {
                 assertThat(peer.openConnections()).isZero();
                 assertThat(Thread.getAllStackTraces().keySet())
                         .noneMatch(thread -> thread.getName().startsWith("mailflow-delivery"));

@@ -125,7 +125,7 @@ class RevocationTest {
                         .crl(url + "/never-client.crl")
                         .issue()))
                 .isEmpty();
-        assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(8));
+        assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(20));
     }
 
     @Test
@@ -142,16 +142,18 @@ class RevocationTest {
     @Test
     void withoutPatienceNobodyShouldWaitAndTheAnswerCountOnceItIsThere() throws Exception {
         Revocation impatient = new Revocation(threads, Duration.ZERO);
-        Issued unanswered =
-                ca.leaf("mail.fabrikam.com").crl(url + "/never-client.crl").issue();
         Issued leaf =
                 ca.leaf("mail.fabrikam.com").crl(url + "/revoked-client.crl").issue();
         list = ca.revoke(leaf.certificate()).getEncoded();
-        long from = System.nanoTime();
 
-        // the service answers only after this test
-        assertThat(objection(unanswered, impatient)).isEmpty();
-        assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(1));
+        // the service answers only after this test; a busy machine may be slow once, a wait is slow each time
+        await().untilAsserted(() -> {
+            Issued unanswered =
+                    ca.leaf("mail.fabrikam.com").crl(url + "/never-client.crl").issue();
+            long from = System.nanoTime();
+            assertThat(objection(unanswered, impatient)).isEmpty();
+            assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(1));
+        });
         await().untilAsserted(() -> assertThat(objection(leaf, impatient)).isPresent());
     }
 
