@@ -30,7 +30,8 @@ import io.netty.util.concurrent.EventExecutorGroup;
  *
  * <p>James runs the dialogue on the event loop, where one slow user look-up or queue stops every other
  * connection of that loop. Framing and dialogue share one executor of the group, so a line costs no thread switch between
- * them, and commands of one connection are still handled one after the other.
+ * them, and commands of one connection are still handled one after the other. What has been read and waits for that thread is
+ * bounded ({@link ReadAhead}).
  */
 @ChannelHandler.Sharable
 final class SmtpPipeline extends AbstractChannelPipelineFactory<SocketChannel> {
@@ -87,6 +88,9 @@ final class SmtpPipeline extends AbstractChannelPipelineFactory<SocketChannel> {
                 .ifPresent(configured -> pipeline.addLast(HandlerConstants.SSL_HANDLER, configured.sslHandler()));
         pipeline.addLast(HandlerConstants.TIMEOUT_HANDLER, new TimeoutHandler(settings.timeoutSeconds()));
         pipeline.addLast(HandlerConstants.CHUNK_HANDLER, new ChunkedWriteHandler());
+        ReadAhead readAhead = new ReadAhead();
+        pipeline.addLast(readAhead.loop());
+        pipeline.addLast(mayBlock, readAhead.dialogue());
         pipeline.addLast(mayBlock, HandlerConstants.FRAMER, framers.create(pipeline));
         pipeline.addLast(mayBlock, HandlerConstants.CORE_HANDLER, createHandler());
     }
