@@ -345,12 +345,15 @@ final class Journal implements AutoCloseable {
             // the next record tries again before it is written
             cause.addSuppressed(e);
         }
-        LOGGER.error("event=queue-write-failed directory={} records={}", directory, records, cause);
         if (refusal.isEmpty()) {
+            LOGGER.error("event=queue-write-failed directory={} records={}", directory, records, cause);
             LOGGER.error(
                     "event=queue-stopped reason=\"the disk refused a record: {}\" effect=\"no mail is taken or delivered until"
                             + " it takes one; none is lost\"",
                     cause.getMessage());
+        } else {
+            // it is tried again every two seconds, for as long as a disk may be broken
+            LOGGER.debug("event=queue-write-failed directory={} records={}", directory, records, cause);
         }
         refusal = Optional.of(
                 "The mail queue takes and gives no mail until its disk takes a record again: " + cause.getMessage());

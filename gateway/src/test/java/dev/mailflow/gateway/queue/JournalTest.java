@@ -22,8 +22,14 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
 
 import com.google.common.util.concurrent.Uninterruptibles;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 
 class JournalTest {
     private static final List<String> WRITTEN = IntStream.range(0, 12)
@@ -290,6 +296,36 @@ class JournalTest {
 
         assertThat(found()).containsExactly("", "after");
         assertThat(directory.resolve(Journal.DAMAGED)).doesNotExist();
+    }
+
+    @Test
+    void aDiskThatStaysBrokenShouldBeToldOfOnce() throws Exception {
+        FaultyDisk disk = new FaultyDisk();
+        ListAppender<ILoggingEvent> log = new ListAppender<>();
+        Logger logger = (Logger) LoggerFactory.getLogger(Journal.class);
+        log.start();
+        logger.setLevel(Level.INFO);
+        logger.addAppender(log);
+        try (Journal journal = Journal.open(directory, new Reader(), disk.use(DiskUse.DEFAULT))) {
+            journal.start();
+            disk.fail(FaultyDisk.Operation.WRITE);
+            for (int trial = 0; trial < 5; trial++) {
+                assertThat(journal.append(record("refused", (segment, offset) -> {})))
+                        .failsWithin(PATIENCE);
+                journal.retry();
+            }
+            disk.mend();
+            journal.retry();
+            await().atMost(PATIENCE).until(() -> journal.refusal().isEmpty());
+        } finally {
+            logger.detachAppender(log);
+            logger.setLevel(null);
+        }
+
+        assertThat(List.copyOf(log.list))
+                .filteredOn(line -> line.getLevel().isGreaterOrEqual(Level.INFO))
+                .extracting(line -> line.getMessage().replaceAll(" .*", ""))
+                .containsExactly("event=queue-write-failed", "event=queue-stopped", "event=queue-goes-on");
     }
 
     @Test
