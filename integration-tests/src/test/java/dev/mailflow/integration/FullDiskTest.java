@@ -27,6 +27,7 @@ import dev.mailflow.gateway.queue.DurableMailQueueFactory;
 class FullDiskTest {
     private static final int DISK = 200;
     private static final int DEFERRED = 10;
+    private static final int LARGE = 20_000_000;
     private static final String NO_ROOM = "452 4.3.1 Insufficient system storage, try again later";
     private static final Pattern SUBJECT = Pattern.compile("Subject: (\\S+)");
 
@@ -88,9 +89,12 @@ class FullDiskTest {
                 .toList();
     }
 
+    private static DurableMailQueueFactory queues() {
+        return scenario.gateway().instance(DurableMailQueueFactory.class);
+    }
+
     private static void awaitTrouble(boolean expected) {
-        DurableMailQueueFactory queues = scenario.gateway().instance(DurableMailQueueFactory.class);
-        GatewayScenario.await().until(() -> queues.trouble().isPresent() == expected);
+        GatewayScenario.await().until(() -> queues().trouble().isPresent() == expected);
     }
 
     @Test
@@ -115,8 +119,10 @@ class FullDiskTest {
 
             // room for a small one and not for a large one
             small.leave(80);
-            awaitTrouble(false);
-            assertThat(session.command("MAIL FROM:<joe@contoso.com> SIZE=20000000", "452"))
+            GatewayScenario.await()
+                    .until(() -> queues().trouble().isEmpty()
+                            && queues().troubleWith(LARGE).isPresent());
+            assertThat(session.command("MAIL FROM:<joe@contoso.com> SIZE=" + LARGE, "452"))
                     .isEqualTo(NO_ROOM);
             session.command("MAIL FROM:<joe@contoso.com> SIZE=2000", "250");
             session.command("RSET", "250");
