@@ -323,6 +323,8 @@ final class Transaction {
         }
         if (reply.isPositive()) {
             accepted.add(recipient);
+        } else if (isEndOfReused(reply)) {
+            refused("RCPT TO", reply);
         } else if (isForTooManyRecipients(reply)) {
             settle(recipient, transientOutcome(reply, said("RCPT TO", reply)));
         } else if (reply.isTransient() || reply.isPermanent()) {
@@ -330,6 +332,15 @@ final class Transaction {
         } else {
             unexpected("RCPT TO", reply);
         }
+    }
+
+    /**
+     * 421 ends the session, whatever it answers (RFC 5321 section 3.8): on a connection that has been idle it says nothing
+     * of the message, which goes over a fresh one. There it is taken for the recipient's, for some mean it so, and one
+     * recipient must not keep back the others.
+     */
+    private boolean isEndOfReused(SmtpReply reply) {
+        return reply.code() == 421 && connection.messages() > 1;
     }
 
     /**
@@ -347,6 +358,8 @@ final class Transaction {
             goAhead();
         } else if (mailRefusal.isPresent()) {
             endAfterMailRefusal();
+        } else if (isEndOfReused(reply)) {
+            refused("DATA", reply);
         } else if (reply.isTransient() || reply.isPermanent()) {
             settleAccepted(reply, "DATA");
             finish(true);

@@ -6,6 +6,7 @@ import static dev.mailflow.delivery.testing.Connectors.connector;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,9 +17,11 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import dev.mailflow.delivery.DeliveryReport;
+import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
 import dev.mailflow.delivery.RecipientOutcome.Delivered;
 import dev.mailflow.delivery.SmtpTimeouts;
@@ -146,6 +149,67 @@ class ConnectionReuseTest {
             assertThat(outbound.send(connector)).isInstanceOf(Delivered.class);
             assertThat(peer.messages()).hasSize(2);
             assertThat(peer.sessions()).hasSize(2);
+        }
+    }
+
+    @ParameterizedTest(name = "421 to {0}, {1}")
+    @CsvSource({
+        "MAIL, PIPELINING",
+        "MAIL, 8BITMIME",
+        "RCPT, PIPELINING",
+        "RCPT, 8BITMIME",
+        "DATA, PIPELINING",
+        "DATA, 8BITMIME"
+    })
+    void messageThatARetiringConnectionRefusesShouldGoOnceOverAFreshOne(String step, String extension) {
+        String usual =
+                switch (step) {
+                    case "MAIL" -> "250 2.1.0 sender ok";
+                    case "RCPT" -> "250 2.1.5 recipient ok";
+                    default -> "354 go on";
+                };
+        try (var peer = ScriptedSmtpPeer.builder()
+                .extensions(extension)
+                .on(step, Action.reply(usual), Action.replyThenDrop("421 4.4.2 idle too long"))
+                .start()) {
+            var connector = connector().to(peer).build();
+
+            assertThat(outbound.send(connector, message("first")).outcomes().values())
+                    .allMatch(Delivered.class::isInstance);
+            assertThat(outbound.send(connector, message("second")).outcomes().values())
+                    .allMatch(Delivered.class::isInstance);
+
+            assertThat(peer.messages())
+                    .extracting(received -> received.text().lines().findFirst().orElseThrow())
+                    .containsExactly("Subject: first", "Subject: second");
+            assertThat(peer.sessions())
+                    .extracting(ScriptedSmtpPeer.Session::messages)
+                    .containsExactly(1, 1);
+        }
+    }
+
+    private static OutboundMessage message(String subject) {
+        return Outbound.message(("Subject: " + subject + "\r\n\r\nHello\r\n").getBytes(StandardCharsets.US_ASCII));
+    }
+
+    /** Three failures in a row would have the destination left alone: two are counted here, and not the 421 before. */
+    @Test
+    void retiringConnectionShouldNotCountAgainstItsDestination() {
+        try (var peer = ScriptedSmtpPeer.builder()
+                .on(
+                        "CONNECT",
+                        Action.reply("220 peer.test"),
+                        Action.replyThenDrop("421 4.3.2 busy"),
+                        Action.replyThenDrop("421 4.3.2 busy"))
+                .on("MAIL", Action.reply("250 2.1.0 sender ok"), Action.replyThenDrop("421 4.4.2 idle too long"))
+                .start()) {
+            var connector = connector().to(peer).build();
+
+            assertThat(outbound.send(connector)).isInstanceOf(Delivered.class);
+            assertThat(outbound.send(connector)).isInstanceOf(Deferred.class);
+            assertThat(outbound.send(connector)).isInstanceOf(Deferred.class);
+            assertThat(outbound.send(connector)).isInstanceOf(Delivered.class);
+            assertThat(peer.sessions()).hasSize(4);
         }
     }
 
