@@ -50,11 +50,7 @@ class ClientNamesTest {
                 .servfail("15.2.0.192.in-addr.arpa")
                 .silent("16.2.0.192.in-addr.arpa");
         scenario = GatewayScenario.in(directory)
-                .edit(
-                        "smtpserver.xml",
-                        text -> text.replaceFirst(
-                                "<authorizedAddresses>127.0.0.0/8</authorizedAddresses>",
-                                "<proxies>127.0.9.0/30</proxies>"))
+                .proxies("127.0.9.0/30")
                 .policy(
                         """
                         <acceptedDomains><domain>contoso.com</domain></acceptedDomains>

@@ -96,6 +96,15 @@ final class GatewayScenario implements AutoCloseable {
             return this;
         }
 
+        /** Who must send a PROXY header; nobody may relay without authentication then. */
+        Builder proxies(String addresses) {
+            return edit(
+                    "smtpserver.xml",
+                    text -> text.replaceFirst(
+                            "<authorizedAddresses>127.0.0.0/8</authorizedAddresses>",
+                            "<proxies>" + addresses + "</proxies>"));
+        }
+
         /** The gateway goes by this clock. */
         Builder clock(Clock clock) {
             overrides.add(binder -> binder.bind(Clock.class).toInstance(clock));

@@ -37,11 +37,7 @@ class ProxyProtocolTest {
     @BeforeAll
     void start(@TempDir Path directory) throws Exception {
         GatewayScenario.Builder builder = GatewayScenario.in(directory)
-                .edit(
-                        "smtpserver.xml",
-                        text -> text.replaceFirst(
-                                "<authorizedAddresses>127.0.0.0/8</authorizedAddresses>",
-                                "<proxies>127.0.9.0/30</proxies>"))
+                .proxies("127.0.9.0/30")
                 .policy(
                         """
                         <acceptedDomains><domain>contoso.com</domain></acceptedDomains>
