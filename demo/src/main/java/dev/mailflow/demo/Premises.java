@@ -6,7 +6,6 @@ import static dev.mailflow.demo.World.SCRUBBER;
 import static dev.mailflow.demo.World.SHARED;
 
 import java.io.BufferedReader;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringReader;
@@ -19,19 +18,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Properties;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
-import javax.mail.Folder;
-import javax.mail.Message;
-import javax.mail.MessagingException;
-import javax.mail.Session;
-import javax.mail.Store;
-
-import com.sun.mail.util.MailSSLSocketFactory;
-
 import dev.mailflow.cli.Mailflow;
+import dev.mailflow.delivery.testing.Inbox;
 import dev.mailflow.gateway.Gateway;
 import dev.mailflow.policy.PolicyRepository;
 import dev.mailflow.policy.testing.TestCertificates;
@@ -266,27 +257,9 @@ final class Premises implements AutoCloseable {
 
     /** What is in J's mailbox, read over IMAPS. */
     List<Arrival> mailbox() throws IOException {
-        List<Arrival> arrivals = new ArrayList<>();
-        try {
-            Properties properties = new Properties();
-            MailSSLSocketFactory loopback = new MailSSLSocketFactory();
-            loopback.setTrustedHosts(new String[] {"127.0.0.1"});
-            properties.put("mail.imaps.ssl.socketFactory", loopback);
-            try (Store store = Session.getInstance(properties).getStore("imaps")) {
-                store.connect("127.0.0.1", gateway.port("imaps"), "j@" + SHARED, PASSWORD);
-                try (Folder inbox = store.getFolder("INBOX")) {
-                    inbox.open(Folder.READ_ONLY);
-                    for (Message message : inbox.getMessages()) {
-                        ByteArrayOutputStream content = new ByteArrayOutputStream();
-                        message.writeTo(content);
-                        arrivals.add(arrived(content.toByteArray()));
-                    }
-                }
-            }
-        } catch (MessagingException | java.security.GeneralSecurityException e) {
-            throw new IOException("J's mailbox cannot be read: " + e.getMessage(), e);
-        }
-        return arrivals;
+        return Inbox.imaps(gateway.port("imaps")).messages("j@" + SHARED, PASSWORD).stream()
+                .map(this::arrived)
+                .toList();
     }
 
     /** Here the envelope is known by what delivery wrote into the header, and the session by who handed it over. */

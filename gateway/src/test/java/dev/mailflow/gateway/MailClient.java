@@ -1,21 +1,22 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.gateway;
 
+import java.io.ByteArrayInputStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
 
-import javax.mail.Folder;
 import javax.mail.Message;
 import javax.mail.MessagingException;
 import javax.mail.Session;
-import javax.mail.Store;
 import javax.mail.Transport;
 import javax.mail.internet.InternetAddress;
 import javax.mail.internet.MimeMessage;
 
 import com.sun.mail.util.MailSSLSocketFactory;
+
+import dev.mailflow.delivery.testing.Inbox;
 
 /** Sends and reads mail the way a user's program does. */
 public final class MailClient {
@@ -56,17 +57,9 @@ public final class MailClient {
 
     /** The subjects in INBOX, in its order, over IMAPS. */
     static List<String> subjects(int port, String user, String password) throws Exception {
-        Properties properties = new Properties();
-        properties.put("mail.imaps.ssl.socketFactory", trustingTheHost());
         List<String> subjects = new ArrayList<>();
-        try (Store store = Session.getInstance(properties).getStore("imaps")) {
-            store.connect("127.0.0.1", port, user, password);
-            try (Folder inbox = store.getFolder("INBOX")) {
-                inbox.open(Folder.READ_ONLY);
-                for (Message message : inbox.getMessages()) {
-                    subjects.add(message.getSubject());
-                }
-            }
+        for (byte[] message : Inbox.imaps(port).messages(user, password)) {
+            subjects.add(new MimeMessage(null, new ByteArrayInputStream(message)).getSubject());
         }
         return subjects;
     }

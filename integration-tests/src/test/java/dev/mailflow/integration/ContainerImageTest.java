@@ -4,6 +4,7 @@ package dev.mailflow.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.nio.file.Files;
@@ -13,13 +14,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Properties;
 import java.util.stream.Stream;
 
-import javax.mail.Folder;
-import javax.mail.Message;
-import javax.mail.Session;
-import javax.mail.Store;
+import javax.mail.internet.MimeMessage;
 
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -29,8 +26,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.sun.mail.util.MailSSLSocketFactory;
 
+import dev.mailflow.delivery.testing.Inbox;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 
 /**
@@ -237,19 +234,9 @@ class ContainerImageTest {
 
     private List<String> subjectsInMailbox() throws Exception {
         String password = podman.podman("exec", container, "cat", "/var/lib/mailflow/first-mailbox/" + MAILBOX);
-        MailSSLSocketFactory trust = new MailSSLSocketFactory();
-        trust.setTrustedHosts(new String[] {"127.0.0.1"});
-        Properties properties = new Properties();
-        properties.put("mail.imaps.ssl.socketFactory", trust);
         List<String> subjects = new ArrayList<>();
-        try (Store store = Session.getInstance(properties).getStore("imaps")) {
-            store.connect("127.0.0.1", ports.imaps(), MAILBOX, password);
-            try (Folder inbox = store.getFolder("INBOX")) {
-                inbox.open(Folder.READ_ONLY);
-                for (Message message : inbox.getMessages()) {
-                    subjects.add(message.getSubject());
-                }
-            }
+        for (byte[] message : Inbox.imaps(ports.imaps()).messages(MAILBOX, password)) {
+            subjects.add(new MimeMessage(null, new ByteArrayInputStream(message)).getSubject());
         }
         return subjects;
     }

@@ -4,26 +4,19 @@ package dev.mailflow.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Properties;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-
-import javax.mail.Folder;
-import javax.mail.Message;
-import javax.mail.Session;
-import javax.mail.Store;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
+import dev.mailflow.delivery.testing.Inbox;
 import dev.mailflow.policy.PolicyRepository;
 
 /** Out under an external address to a real mail server; its answer and its bounce come home to the internal mailbox. */
@@ -133,20 +126,8 @@ class PostfixRoundTripTest {
     }
 
     private static List<String> inbox(int port) throws Exception {
-        Properties properties = new Properties();
-        properties.put("mail.imap.port", String.valueOf(port));
-        List<String> messages = new ArrayList<>();
-        try (Store store = Session.getInstance(properties).getStore("imap")) {
-            store.connect("127.0.0.1", port, JOE, PASSWORD);
-            try (Folder inbox = store.getFolder("INBOX")) {
-                inbox.open(Folder.READ_ONLY);
-                for (Message message : inbox.getMessages()) {
-                    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-                    message.writeTo(bytes);
-                    messages.add(bytes.toString(StandardCharsets.ISO_8859_1));
-                }
-            }
-        }
-        return messages;
+        return Inbox.imap(port).messages(JOE, PASSWORD).stream()
+                .map(message -> new String(message, StandardCharsets.ISO_8859_1))
+                .toList();
     }
 }

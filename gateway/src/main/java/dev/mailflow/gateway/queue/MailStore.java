@@ -28,6 +28,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 import javax.mail.MessagingException;
 import javax.mail.internet.MimeMessage;
@@ -188,10 +189,13 @@ final class MailStore implements Journal.Owner, AutoCloseable {
         List.copyOf(contents.values()).stream()
                 .filter(content -> content.references == 0)
                 .forEach(this::drop);
+        Set<Path> needed = contents.values().stream()
+                .filter(content -> content.inFile)
+                .map(this::file)
+                .collect(Collectors.toSet());
         try (DirectoryStream<Path> files = Files.newDirectoryStream(directory.resolve(CONTENT))) {
             for (Path file : files) {
-                if (contents.values().stream()
-                        .noneMatch(content -> content.inFile && file(content).equals(file))) {
+                if (!needed.contains(file)) {
                     Files.delete(file);
                 }
             }
