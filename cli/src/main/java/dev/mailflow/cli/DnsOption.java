@@ -11,12 +11,14 @@ import org.xbill.DNS.ExtendedResolver;
 import org.xbill.DNS.Resolver;
 import org.xbill.DNS.SimpleResolver;
 
+import dev.mailflow.delivery.DeliveryConfig.Dnssec;
+import dev.mailflow.delivery.nexthop.NameServers;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** {@code --dns HOST:PORT}, wherever a command asks the DNS. */
+/** {@code --dns} and {@code --trusted-resolver}, wherever a command asks the DNS as delivery does. */
 public final class DnsOption {
     private static final Duration PATIENCE = Duration.ofSeconds(5);
     private static final int DNS_PORT = 53;
@@ -29,6 +31,34 @@ public final class DnsOption {
             paramLabel = "HOST[:PORT]",
             description = "the name server to ask (default: those of this host)")
     private Optional<String> server = Optional.empty();
+
+    @Option(
+            names = "--trusted-resolver",
+            paramLabel = "HOST[:PORT]",
+            description = "address of a resolver that validates DNSSEC and is believed, for DANE (default: what the"
+                    + " mailet RouteToConnector in DIR/mailetcontainer.xml says; with --dns: none)")
+    private Optional<String> trustedResolver = Optional.empty();
+
+    /** Who tells what DNSSEC vouches for: as delivery has it, unless somebody else is to be asked. */
+    public Dnssec dnssec(Optional<DeliverySettings> delivery) {
+        if (trustedResolver.isPresent()) {
+            return new Dnssec.TrustedResolver(NameServers.address(trustedResolver.get())
+                    .orElseThrow(() -> usage("--trusted-resolver: found '" + trustedResolver.get()
+                            + "', expected an address or address:port, IPv6 in brackets")));
+        }
+        if (server.isPresent()) {
+            return new Dnssec.Unknown();
+        }
+        try {
+            return delivery.map(DeliverySettings::dnssec).orElseGet(Dnssec.Unknown::new);
+        } catch (IllegalArgumentException e) {
+            throw usage("mailetcontainer.xml, mailet RouteToConnector: " + e.getMessage());
+        }
+    }
+
+    private CommandLine.ParameterException usage(String message) {
+        return new CommandLine.ParameterException(spec.commandLine(), message);
+    }
 
     /** The resolver asked for; empty: the system's. */
     public Optional<Resolver> resolver() {

@@ -27,7 +27,6 @@ import dev.mailflow.cli.probe.Finding;
 import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.OwnHostName;
 import dev.mailflow.delivery.SmtpTimeouts;
-import dev.mailflow.delivery.nexthop.NameServers;
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
@@ -92,13 +91,6 @@ public final class ValidateConnectorCommand implements Callable<Integer> {
     private Optional<Integer> mxPort = Optional.empty();
 
     @Option(
-            names = "--trusted-resolver",
-            paramLabel = "HOST[:PORT]",
-            description = "address of a resolver that validates DNSSEC and is believed, for DANE (default: what the"
-                    + " mailet RouteToConnector in DIR/mailetcontainer.xml says; with --dns: none)")
-    private Optional<String> trustedResolver = Optional.empty();
-
-    @Option(
             names = "--timeout",
             paramLabel = "SECONDS",
             defaultValue = "30",
@@ -140,30 +132,13 @@ public final class ValidateConnectorCommand implements Callable<Integer> {
                 .timeouts(SmtpTimeouts.DEFAULT.atMost(timeout));
         mxPort.or(() -> settings.flatMap(DeliverySettings::mxPort)).ifPresent(config::mxPort);
         dns.resolver().ifPresent(config::resolver);
-        config.dnssec(dnssec(settings));
+        config.dnssec(dns.dnssec(settings));
         List<Finding> findings;
         try (ConnectorValidation validation = new ConnectorValidation(connector, config.build(), timeout)) {
             findings = validation.run(mxDomain, recipient, sender);
         }
         print(connector, findings);
         return Finding.good(findings) ? 0 : Mailflow.NO;
-    }
-
-    /** As delivery has it, unless somebody else is to be asked. */
-    private DeliveryConfig.Dnssec dnssec(Optional<DeliverySettings> settings) {
-        if (trustedResolver.isPresent()) {
-            return new DeliveryConfig.Dnssec.TrustedResolver(NameServers.address(trustedResolver.get())
-                    .orElseThrow(() -> usage("--trusted-resolver: found '" + trustedResolver.get()
-                            + "', expected an address or address:port, IPv6 in brackets")));
-        }
-        if (dns.resolver().isPresent()) {
-            return new DeliveryConfig.Dnssec.Unknown();
-        }
-        try {
-            return settings.map(DeliverySettings::dnssec).orElseGet(DeliveryConfig.Dnssec.Unknown::new);
-        } catch (IllegalArgumentException e) {
-            throw usage("mailetcontainer.xml, mailet RouteToConnector: " + e.getMessage());
-        }
     }
 
     private OutboundConnector connector(MailFlowPolicy current) {

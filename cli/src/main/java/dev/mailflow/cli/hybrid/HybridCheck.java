@@ -51,6 +51,7 @@ import dev.mailflow.policy.connection.IpRange;
 import dev.mailflow.policy.connector.ClientCertificateRule;
 import dev.mailflow.policy.connector.InboundConnector;
 import dev.mailflow.policy.connector.OutboundConnector;
+import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.domain.DomainPattern;
 
 /** Looks at a hybrid deployment from the premises here, part by part. */
@@ -356,13 +357,27 @@ final class HybridCheck {
                                     "start the gateway again if the certificate was changed; both must bear "
                                             + plan.hostName()));
         }
-        if (cloudConnector().tls().level().requiresTls() != plan.secureMail()) {
+        demandedTls();
+    }
+
+    /** Secure mail raises a level and never lowers one: more than it asks is the administrator's choice. */
+    private void demandedTls() {
+        TlsLevel level = cloudConnector().tls().level();
+        String demand = "'" + plan.outboundConnector() + "' demands TLS level " + level;
+        if (plan.secureMail()) {
+            findings.add(Finding.ok(CONNECTORS, "TLS", "secureMail is on, and " + demand));
+        } else if (configuration.pieces().hasTlsOfSecureMail()) {
             findings.add(Finding.warning(
                     CONNECTORS,
                     "TLS",
-                    "secureMail is " + Questions.onOrOff(plan.secureMail()) + ", but '" + plan.outboundConnector()
-                            + "' has TLS level " + cloudConnector().tls().level(),
-                    "set both by 'mailflow hybrid set secureMail=" + Questions.onOrOff(plan.secureMail()) + "'"));
+                    "secureMail is off, but " + demand + ", as if it were on",
+                    "set both by 'mailflow hybrid set secureMail=on', or secureMail=off if mail may also go to the cloud"
+                            + " without"));
+        } else if (level.requiresTls()) {
+            findings.add(Finding.ok(
+                    CONNECTORS,
+                    "TLS",
+                    "secureMail is off, and " + demand + " of its own: without it mail for the cloud waits"));
         }
     }
 

@@ -18,6 +18,7 @@ import java.util.concurrent.Callable;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
+import dev.mailflow.cli.DeliverySettings;
 import dev.mailflow.cli.DnsOption;
 import dev.mailflow.cli.Mailflow;
 import dev.mailflow.cli.PolicyOption;
@@ -163,6 +164,7 @@ final class HybridCheckCommand implements Callable<Integer> {
                 .ioThreads(1)
                 .timeouts(SmtpTimeouts.DEFAULT.atMost(timeout));
         dns.resolver().ifPresent(config::resolver);
+        config.dnssec(dns.dnssec(DeliverySettings.in(policy.existingDirectory())));
         HostAndPort self;
         try {
             self = gateway.map(HostAndPort::parse).orElse(new HostAndPort(plan.hostName(), HostAndPort.SMTP));

@@ -108,6 +108,7 @@ final class HybridSetCommand implements Callable<Integer> {
         ConfigurationChanges changes = configuration.changes();
         if (changes.isEmpty()) {
             out.println("Nothing to change.");
+            configuration.pieces().kept().forEach(out::println);
             out.flush();
             return 0;
         }
@@ -115,6 +116,7 @@ final class HybridSetCommand implements Callable<Integer> {
             return Mailflow.NO;
         }
         out.print(changes.diff());
+        configuration.pieces().kept().forEach(out::println);
         if (!dryRun) {
             HybridSetupCommand.write(changes, clock, out);
         }

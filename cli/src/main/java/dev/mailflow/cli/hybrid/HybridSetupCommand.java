@@ -262,7 +262,12 @@ final class HybridSetupCommand implements Callable<Integer> {
             }
             configuration.planCertificate(certificate.get());
             planDirectory(configuration, plan);
-            configuration.pieces().write(plan);
+            boolean newCertificate = configuration
+                    .installedCertificate()
+                    .filter(installed ->
+                            installed.leaf().equals(certificate.get().leaf()))
+                    .isEmpty();
+            configuration.pieces().write(plan, newCertificate);
             configuration.planPolicy();
             if (!policyOnly) {
                 configuration.planServer(answers.smtpServer);
@@ -650,10 +655,12 @@ final class HybridSetupCommand implements Callable<Integer> {
         err.flush();
         if (changes.isEmpty()) {
             out.println("Nothing to change in " + changes.conf() + ".");
+            configuration.pieces().kept().forEach(out::println);
         } else {
             out.println();
             out.println("What changes in " + changes.conf() + ":");
             out.print(changes.diff());
+            configuration.pieces().kept().forEach(out::println);
             out.println();
             if (!dryRun) {
                 if (!yes && !questions.confirm("Write this?")) {

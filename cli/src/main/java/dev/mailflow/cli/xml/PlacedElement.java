@@ -74,6 +74,17 @@ public final class PlacedElement {
         return text.toString().strip();
     }
 
+    /** Its start tag, for people: on one line, references resolved. */
+    public String startTagForPeople() {
+        StringBuilder tag = new StringBuilder("<").append(name);
+        attributes.forEach((attribute, value) -> tag.append(' ')
+                .append(attribute)
+                .append("=\"")
+                .append(value.value())
+                .append('"'));
+        return tag.append('>').toString();
+    }
+
     void append(String decoded, Span place) {
         text.append(decoded);
         if (visibleText.isEmpty() && !decoded.isBlank()) {

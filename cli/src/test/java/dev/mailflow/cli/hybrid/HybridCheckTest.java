@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -202,6 +204,75 @@ class HybridCheckTest {
         setUp();
 
         onlyFailure("this gateway", "no client certificate is asked for", "bin/gateway");
+    }
+
+    private void byHand(String before, String after) {
+        String policy = wizard.file("mailflow.xml");
+        assertThat(policy).contains(before);
+        wizard.write("mailflow.xml", policy.replace(before, after));
+    }
+
+    private String tls() {
+        Matcher tls = Pattern.compile("<tls [^>]*[^/]>").matcher(wizard.file("mailflow.xml"));
+        assertThat(tls.find()).isTrue();
+        return tls.group();
+    }
+
+    @Test
+    void tlsStricterThanSecureMailAsksShouldBeGood() throws Exception {
+        setUp();
+        byHand(
+                tls(),
+                "<tls level=\"pinned\"><sha256>" + TestCertificates.spkiSha256(CLOUD.certificate()) + "</sha256>");
+
+        assertThat(check()).as(wizard.out()).isZero();
+        assertThat(with("ok"))
+                .extracting(finding -> finding.path("seen").asText())
+                .contains("secureMail is on, and 'cloud-out' demands TLS level pinned");
+
+        assertThat(wizard.run("set", "secureMail=off")).as(wizard.err()).isZero();
+        assertThat(check()).as(wizard.out()).isZero();
+        assertThat(with("ok"))
+                .extracting(finding -> finding.path("seen").asText())
+                .contains("secureMail is off, and 'cloud-out' demands TLS level pinned of its own: without it mail for"
+                        + " the cloud waits");
+        assertThat(with("warning"))
+                .extracting(finding -> finding.path("what").asText())
+                .doesNotContain("TLS");
+    }
+
+    @Test
+    void secureMailSwitchedOffInOnePlaceOnlyShouldBeDoubted() throws Exception {
+        setUp();
+        byHand("<secureMail>true", "<secureMail>false");
+
+        assertThat(check()).as(wizard.out()).isZero();
+
+        assertThat(with("warning")).anySatisfy(finding -> {
+            assertThat(finding.path("seen").asText())
+                    .isEqualTo("secureMail is off, but 'cloud-out' demands TLS level domain, as if it were on");
+            assertThat(finding.path("mend").asText()).contains("hybrid set secureMail=on");
+        });
+    }
+
+    @Test
+    void levelDaneShouldBeJudgedByTheResolverThatDeliveryBelieves() throws Exception {
+        setUp();
+        byHand(tls(), "<tls level=\"dane\">");
+        dns.vouchFor("mail.cloud.example")
+                .tlsa(CLOUD_HOST, cloud.port(), TestCertificates.spkiSha256(CLOUD.certificate()));
+
+        assertThat(check("--trusted-resolver", "127.0.0.1:" + dns.port()))
+                .as(wizard.out())
+                .isZero();
+        assertThat(with("ok")).anySatisfy(finding -> {
+            assertThat(finding.path("what").asText()).isEqualTo("TLSA");
+            assertThat(finding.path("seen").asText()).contains("3 1 1");
+        });
+
+        assertThat(check()).as("nobody is believed").isEqualTo(1);
+        assertThat(with("failed"))
+                .anySatisfy(finding -> assertThat(finding.path("mend").asText()).contains("--trusted-resolver"));
     }
 
     @Test

@@ -7,8 +7,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Clock;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -17,11 +19,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+
+import com.google.common.base.Splitter;
 
 import dev.mailflow.policy.MailFlowPolicy;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.TlsLevel;
+import dev.mailflow.policy.connector.TlsRequirement;
 import dev.mailflow.policy.file.MailFlowXmlReader;
 import dev.mailflow.policy.testing.TestCertificates;
 import dev.mailflow.policy.testing.TestCertificates.Authority;
@@ -230,6 +236,252 @@ class HybridSetupTest {
         assertThat(wizard.everything()).isEqualTo(removed);
         assertThat(wizard.run("set", "mx=cloud")).isEqualTo(1);
         assertThat(wizard.err()).contains("no hybrid section");
+    }
+
+    private static final String PIN = "<sha256>" + "ab".repeat(32) + "</sha256>";
+    private static final String WRITTEN = "<tls level=\"domain\" name=\"*.mail.protection.outlook.com\">";
+
+    private void byHand(String before, String after) {
+        String policy = wizard.file("mailflow.xml");
+        assertThat(policy).contains(before);
+        wizard.write("mailflow.xml", policy.replace(before, after));
+    }
+
+    private TlsRequirement cloudTls() throws Exception {
+        return policy().outboundConnectors().find("cloud-out").orElseThrow().tls();
+    }
+
+    static List<Arguments> tlsMadeByHand() {
+        return List.of(
+                Arguments.of("<tls level=\"pinned\">" + PIN, "<tls level=\"pinned\"> with 1 <sha256>"),
+                Arguments.of("<tls level='dane'>", "<tls level=\"dane\">"),
+                Arguments.of(
+                        WRITTEN.replace("domain\"", "domain\" dane=\"true\""),
+                        "<tls level=\"domain\" dane=\"true\" name=\"*.mail.protection.outlook.com\">"),
+                Arguments.of(
+                        WRITTEN.replace("domain\"", "domain\" mtaSts=\"false\""),
+                        "<tls level=\"domain\" mtaSts=\"false\" name=\"*.mail.protection.outlook.com\">"),
+                Arguments.of(
+                        "<tls level=\"domain\" name=\"eu1.mail.protection.outlook.com\">",
+                        "<tls level=\"domain\" name=\"eu1.mail.protection.outlook.com\">"),
+                Arguments.of(
+                        WRITTEN.replace(">", " trustAnchors=\"file://conf/own.pem\">"),
+                        "<tls level=\"domain\" name=\"*.mail.protection.outlook.com\""
+                                + " trustAnchors=\"file://conf/own.pem\">"));
+    }
+
+    @ParameterizedTest(name = "{1}")
+    @MethodSource("tlsMadeByHand")
+    void tlsMadeStricterByHandShouldBeKeptAndTold(String tls, String told) throws Exception {
+        TestCertificates.writePem(wizard.conf.resolve("own.pem"), CA.certificate());
+        wizard.setUp();
+        byHand(WRITTEN, tls + "<!-- ours -->");
+        String made = wizard.file("mailflow.xml");
+        TlsRequirement demanded = cloudTls();
+
+        for (String[] run : List.of(
+                new String[] {"set", "secureMail=off"},
+                new String[] {"set", "secureMail=off", "mx=cloud"},
+                new String[] {"setup", "--non-interactive", "--yes", "--mx", "cloud"})) {
+            assertThat(wizard.run(run[0], Arrays.copyOfRange(run, 1, run.length)))
+                    .as(wizard.err())
+                    .isZero();
+            assertThat(wizard.out())
+                    .contains("Kept in outbound connector 'cloud-out', because it was made by hand: " + told
+                            + ". The wizard would write <tls level=\"opportunistic\">; if you want that, edit"
+                            + " mailflow.xml.");
+            assertThat(wizard.file("mailflow.xml"))
+                    .isEqualTo(made.replace("<secureMail>true", "<secureMail>false")
+                            .replace(
+                                    "<mx>onPremises",
+                                    wizard.file("mailflow.xml").contains("<mx>cloud")
+                                            ? "<mx>cloud"
+                                            : "<mx>onPremises"));
+            assertThat(policy().hybrid().orElseThrow().secureMail()).isFalse();
+            assertThat(cloudTls()).isEqualTo(demanded);
+        }
+
+        assertThat(wizard.run("set", "secureMail=on", "mx=onPremises")).isZero();
+        assertThat(wizard.out()).contains(told + ". The wizard would write " + WRITTEN);
+        assertThat(wizard.file("mailflow.xml")).isEqualTo(made);
+        assertThat(wizard.setUp("--secure-mail", "on")).isZero();
+        assertThat(wizard.out()).contains("Nothing to change in", told);
+        assertThat(wizard.file("mailflow.xml")).isEqualTo(made);
+        assertThat(cloudTls()).isEqualTo(demanded);
+    }
+
+    @Test
+    void levelThatComesFromElsewhereShouldBeKept() throws Exception {
+        wizard.setUp();
+        wizard.write("level.txt", "dane\n");
+        byHand(WRITTEN, "<tls level=\"${file:level.txt}\">");
+
+        assertThat(wizard.run("set", "secureMail=off")).as(wizard.err()).isZero();
+
+        assertThat(wizard.out()).contains("made by hand: <tls level=\"${file:level.txt}\">.");
+        assertThat(cloudTls().level()).isEqualTo(TlsLevel.DANE);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        // made by hand, with secure mail off, with it on
+        "encrypt|, encrypt|, domain|name",
+        "ca|trustAnchors=\"file://conf/own.pem\", ca|trustAnchors, domain|trustAnchors name",
+        "opportunistic|dane=\"true\", opportunistic|dane, domain|dane name"
+    })
+    void weakerTlsMadeByHandShouldBeRaisedByWhatSecureMailAsksAndLoseNothing(String made, String off, String on)
+            throws Exception {
+        TestCertificates.writePem(wizard.conf.resolve("own.pem"), CA.certificate());
+        wizard.setUp("--secure-mail", "off");
+        List<String> parts = Splitter.on('|').splitToList(made);
+        byHand("<tls level=\"opportunistic\">", "<tls level=\"" + parts.get(0) + "\" " + parts.get(1) + ">");
+
+        assertThat(wizard.setUp("--secure-mail", "off")).as(wizard.err()).isZero();
+        assertThat(levelAndAttributes()).isEqualTo(off);
+
+        assertThat(wizard.run("set", "secureMail=on")).as(wizard.err()).isZero();
+        assertThat(levelAndAttributes()).isEqualTo(on);
+        assertThat(cloudTls().level()).isEqualTo(TlsLevel.DOMAIN);
+
+        // it is no longer what the wizard writes by itself
+        if (!made.startsWith("encrypt")) {
+            assertThat(wizard.run("set", "secureMail=off")).as(wizard.err()).isZero();
+            assertThat(levelAndAttributes()).isEqualTo(on);
+        }
+    }
+
+    private String levelAndAttributes() {
+        Matcher tls =
+                Pattern.compile("<tls level=\"(\\w+)\"([^/>]*(?:/+[^/>]+)*)>").matcher(wizard.file("mailflow.xml"));
+        assertThat(tls.find()).isTrue();
+        return tls.group(1) + "|" + tls.group(2).replaceAll("=\"[^\"]*\"", "").strip();
+    }
+
+    @Test
+    void handMadeConnectorsShouldKeepWhatTheWizardDoesNotSpeakOf() throws Exception {
+        wizard.setUp("--cloud-address", "192.0.2.1");
+        wizard.write("relay.secret", "s3cret");
+        byHand(
+                "<smartHost port=\"25\">contoso-com.mail.protection.outlook.com</smartHost>",
+                """
+                <smartHost priority="5" weight="2">contoso-com.mail.protection.outlook.com</smartHost> <!-- first -->
+                <smartHost priority="20">backup.mail.protection.outlook.com</smartHost>
+                <cost>7</cost>
+                <credentials user="gateway" secret="${file:relay.secret}"/>
+                <limits connections="3" perDestination="2"/>
+                <retry expireAfter="1d"/>""");
+        byHand(
+                "<clientIp>192.0.2.1</clientIp>",
+                "<senderDomain>contoso.com</senderDomain><!-- ours only --><requireTls>true</requireTls>"
+                        + "<clientIp>192.0.2.1</clientIp>");
+        Map<String, String> made = wizard.everything();
+
+        assertThat(wizard.setUp()).as(wizard.err()).isZero();
+        assertThat(wizard.run("setup", "--non-interactive", "--yes"))
+                .as(wizard.err())
+                .isZero();
+        assertThat(wizard.run("set", "secureMail=on")).isZero();
+
+        assertThat(wizard.everything()).isEqualTo(made);
+        assertThat(wizard.out()).doesNotContain("Kept");
+
+        // another cloud has other hosts
+        assertThat(wizard.setUp("--smart-host", "cloud.example"))
+                .as(wizard.err())
+                .isZero();
+        assertThat(policy().outboundConnectors().find("cloud-out").orElseThrow().nextHops())
+                .hasToString("SmartHosts[hosts=[cloud.example:25]]");
+    }
+
+    @Test
+    void secretThatWouldCrossTheNetworkInClearShouldForbidSecureMailOff() {
+        wizard.setUp();
+        wizard.write("relay.secret", "s3cret");
+        byHand("</tls>", "</tls><credentials user=\"gateway\" secret=\"${file:relay.secret}\"/>");
+        Map<String, String> made = wizard.everything();
+
+        assertThat(wizard.run("set", "secureMail=off")).isEqualTo(1);
+
+        assertThat(wizard.err()).contains("found <credentials> with TLS level opportunistic", "nothing was written");
+        assertThat(wizard.everything()).isEqualTo(made);
+    }
+
+    @Test
+    void trustTakenBackByHandShouldNotBeGivenAgain() throws Exception {
+        wizard.setUp();
+        String pinned = "<clientCertificate trust=\"pinned\" sha256=\"" + "cd".repeat(32) + "\"/>";
+        byHand("<clientCertificate name=\"*.mail.protection.outlook.com\" trust=\"ca\"/>", pinned);
+        byHand("<relay>true</relay>", "<relay>false</relay>");
+        byHand("<internalHeaders>preserve</internalHeaders>", "<internalHeaders>strip</internalHeaders>");
+        Map<String, String> made = wizard.everything();
+
+        assertThat(wizard.setUp()).as(wizard.err()).isZero();
+
+        assertThat(wizard.everything()).isEqualTo(made);
+        assertThat(wizard.out())
+                .contains("Kept in inbound connector 'cloud-in', because it was made by hand: <clientCertificate"
+                        + " trust=\"pinned\" sha256=\"" + "cd".repeat(32) + "\">. The wizard would write"
+                        + " <clientCertificate name=\"*.mail.protection.outlook.com\" trust=\"ca\">;")
+                .contains("cloud-in', because it was made by hand: <relay>false</relay>.")
+                .contains("cloud-in', because it was made by hand: <internalHeaders>strip</internalHeaders>.")
+                .contains("cloud-out', because it was made by hand: <internalHeaders>strip</internalHeaders>.");
+
+        assertThat(wizard.setUp("--secure-mail", "off", "--cloud-address", "192.0.2.1"))
+                .as(wizard.err())
+                .isZero();
+        assertThat(wizard.file("mailflow.xml")).contains(pinned);
+    }
+
+    @Test
+    void cloudKnownByAPinAloneShouldBeHeldToTheNameOfItsSmartHost() throws Exception {
+        wizard.setUp("--secure-mail", "off");
+        byHand(
+                "<clientCertificate name=\"*.mail.protection.outlook.com\" trust=\"ca\"/>",
+                "<clientCertificate trust=\"pinned\" sha256=\"" + "cd".repeat(32) + "\"/>");
+
+        assertThat(wizard.run("set", "secureMail=on")).as(wizard.err()).isZero();
+
+        assertThat(cloudTls().level()).isEqualTo(TlsLevel.DOMAIN);
+        assertThat(cloudTls().name()).isEmpty();
+    }
+
+    @Test
+    void keyStoreOfOnesOwnShouldBeShownToTheCloudUntilThereIsANewCertificate() throws Exception {
+        wizard.setUp();
+        Issued own = CA.leaf("mail.contoso.com").issue();
+        own.writePkcs12(wizard.conf.resolve("own.p12"), "own");
+        byHand("keystore=\"file://conf/hybrid/gateway.p12\" alias=\"gateway\"", "keystore=\"file://conf/own.p12\"");
+        byHand("${file:conf/hybrid/gateway.p12.secret}", "${file:own.secret}");
+        wizard.write("own.secret", TestCertificates.PASSWORD);
+        Map<String, String> made = wizard.everything();
+
+        assertThat(wizard.setUp()).as(wizard.err()).isZero();
+
+        assertThat(wizard.everything()).isEqualTo(made);
+        assertThat(wizard.out()).contains("made by hand: <clientCertificate keystore=\"file://conf/own.p12\">.");
+        assertThat(cloudTls().clientCertificate().orElseThrow().chain().get(0)).isEqualTo(own.certificate());
+
+        Issued renewed = CA.leaf("mail.contoso.com").issue();
+        assertThat(wizard.setUp(
+                        "--certificate",
+                        renewed.writeChainPem(directory.resolve("new.pem")).toString(),
+                        "--certificate-key",
+                        renewed.writeKeyPem(directory.resolve("new.key")).toString()))
+                .as(wizard.err())
+                .isZero();
+        assertThat(cloudTls().clientCertificate().orElseThrow().chain().get(0)).isEqualTo(renewed.certificate());
+    }
+
+    @Test
+    void anchorsOfOneConnectorShouldNotBecomeThoseOfTheOther() throws Exception {
+        TestCertificates.writePem(wizard.conf.resolve("own.pem"), CA.certificate());
+        wizard.setUp();
+        byHand(WRITTEN, WRITTEN.replace(">", " trustAnchors=\"file://conf/own.pem\">"));
+        Map<String, String> made = wizard.everything();
+
+        assertThat(wizard.setUp()).as(wizard.err()).isZero();
+
+        assertThat(wizard.everything()).isEqualTo(made);
     }
 
     @ParameterizedTest

@@ -6,7 +6,6 @@ import java.util.Optional;
 import dev.mailflow.policy.connector.InboundConnectors;
 import dev.mailflow.policy.connector.OutboundConnectors;
 import dev.mailflow.policy.connector.TlsLevel;
-import dev.mailflow.policy.connector.TlsRequirement;
 
 /**
  * What {@code secureMail} asks of the cloud connectors: TLS with named certificates both ways. Where it is on, the
@@ -32,16 +31,7 @@ public record SecureMail(Optional<HybridTopology> topology) {
     public OutboundConnectors demandedOf(OutboundConnectors connectors) {
         return demanding()
                 .flatMap(hybrid -> connectors.find(hybrid.outboundConnector()))
-                .filter(connector -> !namesCertificates(connector.tls().level()))
-                .map(connector -> connectors.with(connector.with(named(connector.tls()))))
+                .map(connector -> connectors.with(connector.with(connector.tls().atLeastDomain())))
                 .orElse(connectors);
-    }
-
-    private static boolean namesCertificates(TlsLevel level) {
-        return level.compareTo(TlsLevel.DOMAIN) >= 0;
-    }
-
-    private static TlsRequirement named(TlsRequirement tls) {
-        return new TlsRequirement(TlsLevel.DOMAIN, tls.name(), tls.trustAnchors(), tls.pins(), tls.clientCertificate());
     }
 }
