@@ -24,7 +24,6 @@ import org.apache.james.modules.server.MailboxRoutesModule;
 import org.apache.james.modules.server.MailetContainerModule.DefaultProcessorsConfigurationSupplier;
 import org.apache.james.modules.server.NoJwtModule;
 import org.apache.james.modules.server.RawPostDequeueDecoratorModule;
-import org.apache.james.modules.server.TaskManagerModule;
 import org.apache.james.modules.server.WebAdminServerModule;
 import org.apache.james.server.core.configuration.ConfigurationProvider;
 import org.apache.james.smtpserver.netty.SMTPServerFactory;
@@ -42,6 +41,7 @@ import com.google.inject.util.Modules;
 import dev.mailflow.gateway.database.MailboxDatabaseModule;
 import dev.mailflow.gateway.database.UserDatabaseModule;
 import dev.mailflow.gateway.domains.PolicyDomainList;
+import dev.mailflow.gateway.host.OwnNameModule;
 import dev.mailflow.gateway.queue.MailQueueModule;
 import dev.mailflow.gateway.repository.MailRepositoryModule;
 import dev.mailflow.gateway.smtp.GatewaySmtpServerFactory;
@@ -79,8 +79,7 @@ final class Assembly {
                 new MemoryDeadLetterModule(),
                 new CoreDataModule(),
                 new NaiveDelegationStoreModule(),
-                new SieveFileRepositoryModule(),
-                new TaskManagerModule());
+                new SieveFileRepositoryModule());
         Module ours = Modules.combine(
                 new MailQueueModule(),
                 new MailboxDatabaseModule(),
@@ -97,20 +96,23 @@ final class Assembly {
                                 .toInstance(BaseHierarchicalConfiguration::new);
                     }
                 });
-        return Modules.override(james, ours).with(new WebAdminAuthenticationModule(), new AbstractModule() {
-            @Override
-            protected void configure() {
-                bind(SMTPServerFactory.class).to(GatewaySmtpServerFactory.class).in(Scopes.SINGLETON);
-                bind(ConfigurationProvider.class).toInstance(configuration);
-                bind(PropertiesProvider.class).toInstance(properties);
-            }
+        return Modules.override(james, ours)
+                .with(new WebAdminAuthenticationModule(), new OwnNameModule(), new AbstractModule() {
+                    @Override
+                    protected void configure() {
+                        bind(SMTPServerFactory.class)
+                                .to(GatewaySmtpServerFactory.class)
+                                .in(Scopes.SINGLETON);
+                        bind(ConfigurationProvider.class).toInstance(configuration);
+                        bind(PropertiesProvider.class).toInstance(properties);
+                    }
 
-            /** The dialogue is not on the event loop here. */
-            @Provides
-            @Singleton
-            Transactions transactions(PolicyRepository policies) {
-                return Transactions.mayWait(policies);
-            }
-        });
+                    /** The dialogue is not on the event loop here. */
+                    @Provides
+                    @Singleton
+                    Transactions transactions(PolicyRepository policies) {
+                        return Transactions.mayWait(policies);
+                    }
+                });
     }
 }

@@ -53,6 +53,7 @@ import dev.mailflow.gateway.configuration.EmbeddedConfigurationProvider;
 import dev.mailflow.gateway.configuration.EmbeddedPropertiesProvider;
 import dev.mailflow.gateway.domains.OrphanedUsers;
 import dev.mailflow.gateway.domains.PolicyDomainList;
+import dev.mailflow.gateway.host.OwnNameModule;
 import dev.mailflow.gateway.queue.DurableMailQueueFactory;
 import dev.mailflow.gateway.smtp.ClientNames;
 import dev.mailflow.gateway.tls.ServerCertificate;
@@ -171,6 +172,7 @@ public final class Gateway implements AutoCloseable {
         resources.add(DataDirectory.own(directories.data()));
         FileSystemImpl fileSystem = new FileSystemImpl(directories);
         ClientNames.leaveToClientNames();
+        OwnNameModule.prepare();
         ConfigurationProvider files = new FileConfigurationProvider(fileSystem, directories);
         int instance = INSTANCES.incrementAndGet();
         ConfigurationProvider configuration =

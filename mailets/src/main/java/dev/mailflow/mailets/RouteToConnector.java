@@ -33,7 +33,6 @@ import com.google.common.primitives.Ints;
 import com.google.inject.Inject;
 
 import dev.mailflow.delivery.DeliveryConfig;
-import dev.mailflow.delivery.OwnHostName;
 import dev.mailflow.delivery.queue.DeliveryService;
 import dev.mailflow.delivery.tlsrpt.ReportSettings;
 import dev.mailflow.delivery.transport.PooledSmtpTransport;
@@ -48,6 +47,7 @@ import dev.mailflow.policy.event.MailFlowEvents;
 import dev.mailflow.policy.header.HeaderSection;
 import dev.mailflow.policy.header.InternalHeaderScreen;
 import dev.mailflow.policy.header.InternalStatus;
+import dev.mailflow.policy.host.OwnHostName;
 import dev.mailflow.policy.hybrid.HybridTopology;
 import dev.mailflow.policy.inbound.InboundFacts;
 import dev.mailflow.policy.inbound.RecipientAdmission;

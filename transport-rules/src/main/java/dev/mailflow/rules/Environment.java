@@ -1,8 +1,6 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.rules;
 
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -10,6 +8,7 @@ import java.util.TreeSet;
 import java.util.function.Function;
 
 import dev.mailflow.policy.certificate.CertificatePin;
+import dev.mailflow.policy.host.OwnHostName;
 import dev.mailflow.policy.inbound.InboundFacts;
 import dev.mailflow.policy.rule.RuleMessage;
 
@@ -22,8 +21,9 @@ final class Environment {
             Map.entry("version", unused -> Optional.ofNullable(
                             Environment.class.getPackage().getImplementationVersion())
                     .orElse("")),
-            Map.entry("host", unused -> Host.NAME),
-            Map.entry("domain", unused -> Host.NAME.substring(Host.NAME.indexOf('.') + 1)),
+            Map.entry("host", unused -> OwnHostName.get()),
+            Map.entry("domain", unused -> OwnHostName.get()
+                    .substring(OwnHostName.get().indexOf('.') + 1)),
             Map.entry(
                     "remote-ip",
                     message -> fact(
@@ -59,19 +59,6 @@ final class Environment {
                             .map(CertificatePin::sha256))));
 
     private Environment() {}
-
-    /** Asked for once, by the first script that names it. */
-    private static final class Host {
-        static final String NAME = find();
-
-        private static String find() {
-            try {
-                return InetAddress.getLocalHost().getHostName();
-            } catch (UnknownHostException e) {
-                return "localhost";
-            }
-        }
-    }
 
     private static String fact(RuleMessage message, Function<InboundFacts, Optional<String>> fact) {
         return message.facts().flatMap(fact).orElse("");

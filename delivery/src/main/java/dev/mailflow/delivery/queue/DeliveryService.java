@@ -36,13 +36,11 @@ import org.apache.mailet.MailetContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-import com.google.common.base.Suppliers;
 import com.google.inject.Inject;
 import com.google.inject.Singleton;
 
 import dev.mailflow.delivery.DeliveryReport;
 import dev.mailflow.delivery.OutboundTransport;
-import dev.mailflow.delivery.OwnHostName;
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
 import dev.mailflow.delivery.RecipientOutcome.Failed;
@@ -56,6 +54,7 @@ import dev.mailflow.policy.connector.RetrySchedule;
 import dev.mailflow.policy.connector.Route;
 import dev.mailflow.policy.connector.TlsRequirement;
 import dev.mailflow.policy.event.MailFlowEvents;
+import dev.mailflow.policy.host.OwnHostName;
 import reactor.core.Disposable;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
@@ -120,7 +119,6 @@ public final class DeliveryService {
     private final Map<String, QueueConsumer> consumers = new ConcurrentHashMap<>();
     private final Semaphore longAttempts = new Semaphore(MOST_LONG_ATTEMPTS);
 
-    private final Supplier<String> hostName = Suppliers.memoize(OwnHostName::get);
     private volatile Optional<String> introducedAs = Optional.empty();
 
     private Optional<Running> running = Optional.empty();
@@ -251,7 +249,7 @@ public final class DeliveryService {
 
     /** How this host introduces itself to next hops, hence in reports; before delivery has run, what it is called. */
     public String ownName() {
-        return introducedAs.orElseGet(hostName);
+        return introducedAs.orElseGet(OwnHostName::get);
     }
 
     private static MessagingException cannotTell(Mail mail, IOException cause) {

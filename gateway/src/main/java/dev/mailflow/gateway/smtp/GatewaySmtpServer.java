@@ -18,6 +18,7 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.X509KeyManager;
 
+import org.apache.commons.configuration2.Configuration;
 import org.apache.commons.configuration2.HierarchicalConfiguration;
 import org.apache.commons.configuration2.ex.ConfigurationException;
 import org.apache.commons.configuration2.tree.ImmutableNode;
@@ -37,6 +38,7 @@ import org.apache.james.smtpserver.netty.SmtpMetrics;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import dev.mailflow.gateway.host.HelloName;
 import dev.mailflow.gateway.tls.ServerIdentity;
 import dev.mailflow.gateway.tls.WatchedFiles;
 import dev.mailflow.policy.connection.IpRange;
@@ -49,11 +51,11 @@ import nl.altindag.ssl.SSLFactory;
 import nl.altindag.ssl.util.PemUtils;
 
 /**
- * James's SMTP server with six differences. It asks for a client certificate and leaves its judgement to the inbound
+ * James's SMTP server with seven differences. It asks for a client certificate and leaves its judgement to the inbound
  * connectors ({@code <clientAuth>} keeps its meaning: a certificate is needed, and of that trust store). It reads a PROXY
  * header from the peers that {@code <proxies>} names, and from nobody else. It takes no AUTH in plaintext where
  * {@code <requireSSL>} asks for TLS ({@link EncryptedAuthentication}). It greets a client before it knows the client's name
- * ({@link ClientNames}). And it runs the SMTP dialogue, with the look-ups and queues of James and of all hooks, on threads
+ * ({@link ClientNames}), and by a name of its own for which it asks nobody ({@link HelloName}). And it runs the SMTP dialogue, with the look-ups and queues of James and of all hooks, on threads
  * that may block instead of on Netty's event loop (see {@link SmtpPipeline}).
  *
  * <p>A certificate that is replaced is shown to the next client, without a restart: the files that {@code <tls>} names are
@@ -78,6 +80,7 @@ final class GatewaySmtpServer extends SMTPServer {
     private final MailFlowEvents events;
     private final ClientNames names;
 
+    private String helloName = "";
     private Optional<SslConfig> tls = Optional.empty();
     private IpRangeSet proxies = IpRangeSet.empty();
     private Optional<SMTPProtocol> protocol = Optional.empty();
@@ -93,6 +96,16 @@ final class GatewaySmtpServer extends SMTPServer {
         this.fileSystem = fileSystem;
         this.events = events;
         this.names = names;
+    }
+
+    @Override
+    protected void configureHelloName(Configuration server) throws ConfigurationException {
+        helloName = HelloName.of(server);
+    }
+
+    @Override
+    public String getHelloName() {
+        return helloName;
     }
 
     @Override

@@ -5,8 +5,6 @@ import java.io.IOException;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.math.BigInteger;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
@@ -47,6 +45,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 import dev.mailflow.gateway.SecretFile;
+import dev.mailflow.policy.host.OwnHostName;
 
 /**
  * The server's own certificate for the time before it has a real one: P-256, self-signed, for localhost and the name
@@ -98,11 +97,7 @@ public final class SelfSignedCertificate {
 
     private static Set<String> names() {
         Set<String> names = new LinkedHashSet<>();
-        try {
-            names.add(InetAddress.getLocalHost().getCanonicalHostName().toLowerCase(Locale.ROOT));
-        } catch (UnknownHostException e) {
-            // a host that does not know its own name is still localhost
-        }
+        names.add(OwnHostName.get().toLowerCase(Locale.ROOT));
         names.removeIf(name -> !name.matches("[a-z0-9]([a-z0-9.-]*[a-z0-9])?") || name.matches("[0-9.]+"));
         names.add("localhost");
         return names;
