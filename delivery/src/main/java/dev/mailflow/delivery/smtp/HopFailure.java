@@ -16,6 +16,8 @@ import dev.mailflow.delivery.tls.TlsFault;
  * @param enhancedStatus RFC 3463, {@code 4.x.x}
  * @param reason one sentence for people
  * @param fault what was wrong with TLS, for reports; only with kind {@link Kind#TLS}
+ * @param lasting the next hop has no TLS or is not shown to be the right one, and says so itself; not a connection that
+ *     broke, a "not now" or a question that was not answered
  * @param ourAddress where the connection came from, if there was one
  */
 public record HopFailure(
@@ -25,6 +27,7 @@ public record HopFailure(
         Optional<SmtpReply> reply,
         Optional<HopUsed> hop,
         Optional<TlsFault> fault,
+        boolean lasting,
         Optional<InetAddress> ourAddress) {
 
     public HopFailure(
@@ -36,22 +39,28 @@ public record HopFailure(
                 reply,
                 hop,
                 kind == Kind.TLS ? Optional.of(TlsFault.VALIDATION_FAILURE) : Optional.empty(),
+                false,
                 Optional.empty());
     }
 
     /** The same failure, for a reason that reports know. */
     public HopFailure because(TlsFault known) {
-        return new HopFailure(kind, enhancedStatus, reason, reply, hop, Optional.of(known), ourAddress);
+        return new HopFailure(kind, enhancedStatus, reason, reply, hop, Optional.of(known), lasting, ourAddress);
+    }
+
+    /** The same failure, which the next hop will have until somebody changes it. */
+    public HopFailure forGood() {
+        return new HopFailure(kind, enhancedStatus, reason, reply, hop, fault, true, ourAddress);
     }
 
     /** The same failure in other words. */
     public HopFailure with(String otherReason) {
-        return new HopFailure(kind, enhancedStatus, otherReason, reply, hop, fault, ourAddress);
+        return new HopFailure(kind, enhancedStatus, otherReason, reply, hop, fault, lasting, ourAddress);
     }
 
     /** The same failure, of a connection from this address. */
     HopFailure from(Optional<InetAddress> address) {
-        return new HopFailure(kind, enhancedStatus, reason, reply, hop, fault, address);
+        return new HopFailure(kind, enhancedStatus, reason, reply, hop, fault, lasting, address);
     }
 
     /** What went wrong; where several hops failed, the reason of the later kind is the clearest to report. */

@@ -30,8 +30,6 @@ import dev.mailflow.delivery.OutboundRecipient;
 import dev.mailflow.delivery.SmtpReply;
 import dev.mailflow.delivery.SmtpTimeouts;
 import dev.mailflow.delivery.TlsUsed;
-import dev.mailflow.delivery.tls.CertificateRefusedException;
-import dev.mailflow.delivery.tls.TlsFault;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
@@ -301,10 +299,13 @@ public final class SmtpConnection {
     }
 
     HopFailure tlsFailure(Throwable cause) {
-        return failure(HopFailure.Kind.TLS, "4.7.5", TlsFailureText.describe(connector, hop, cause))
-                .because(TlsFailureText.refusal(cause)
-                        .map(CertificateRefusedException::fault)
-                        .orElse(TlsFault.VALIDATION_FAILURE));
+        HopFailure failed = failure(HopFailure.Kind.TLS, "4.7.5", TlsFailureText.describe(connector, hop, cause));
+        return TlsFailureText.refusal(cause)
+                .map(refused -> {
+                    HopFailure known = failed.because(refused.fault());
+                    return refused.isOfPeer() ? known.forGood() : known;
+                })
+                .orElse(failed);
     }
 
     /** The transaction is over; {@code reset}: the next one must begin with RSET. */

@@ -216,6 +216,7 @@ public final class SmtpDialer {
                                         "TLS required by " + demander() + " but host " + hop
                                                 + " did not offer STARTTLS")
                                 .because(TlsFault.STARTTLS_NOT_SUPPORTED)
+                                .forGood()
                                 .asException())
                         : CompletableFuture.completedFuture(null);
             });
@@ -250,11 +251,14 @@ public final class SmtpDialer {
         private CompletableFuture<Void> startTls() {
             return connection.command("STARTTLS", timeouts.command()).thenCompose(reply -> {
                 if (reply.code() != 220) {
-                    return refused(
-                            "offered STARTTLS, which connector '" + terms.connector()
-                                    + "' asked for, and then refused it: ",
+                    HopFailure failure = connection.failure(
+                            Kind.TLS,
                             reply,
-                            Kind.TLS);
+                            hop + " offered STARTTLS, which connector '" + terms.connector()
+                                    + "' asked for, and then refused it: " + reply);
+                    // RFC 3207 section 4: 454 is "not available due to temporary reason"
+                    return CompletableFuture.failedFuture(
+                            (reply.isPermanent() ? failure.forGood() : failure).asException());
                 }
                 // RFC 3207 section 4.2: what was said before TLS is not to be believed
                 connection.capabilities(EhloCapabilities.NONE);

@@ -97,9 +97,9 @@ final class CertificateTrust {
         } catch (CertPathBuilderException e) {
             throw refusal(chain, leaf, e);
         } catch (InvalidAlgorithmParameterException e) {
-            throw new CertificateRefusedException("trust anchors cannot be used: " + e.getMessage(), e);
+            throw CertificateRefusedException.notJudged("trust anchors cannot be used: " + e.getMessage(), e);
         } catch (GeneralSecurityException e) {
-            throw new CertificateRefusedException("certificate cannot be checked: " + e.getMessage(), e);
+            throw CertificateRefusedException.notJudged("certificate cannot be checked: " + e.getMessage(), e);
         }
     }
 

@@ -75,7 +75,7 @@ final class RevocationCheck {
         } catch (InterruptedException e) {
             running.cancel(true);
             Thread.currentThread().interrupt();
-            throw new CertificateRefusedException("interrupted while checking revocation", e);
+            throw CertificateRefusedException.notJudged("interrupted while checking revocation", e);
         } catch (ExecutionException e) {
             if (e.getCause() instanceof CertPathValidatorException invalid
                     && invalid.getReason() == CertPathValidatorException.BasicReason.REVOKED) {

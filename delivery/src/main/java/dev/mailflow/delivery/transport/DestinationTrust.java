@@ -247,8 +247,11 @@ public final class DestinationTrust {
 
     private CompletionStage<Verdict> leave(Target target, TlsSession.Policy policy, TlsFault fault, String reason) {
         observe(target, policy, Optional.empty(), Optional.empty(), Optional.of(fault), Optional.of(reason));
-        return CompletableFuture.completedFuture(new Leave(
-                new HopFailure(Kind.TLS, NOT_ACCEPTED, reason, Optional.empty(), Optional.empty()).because(fault)));
+        HopFailure failure =
+                new HopFailure(Kind.TLS, NOT_ACCEPTED, reason, Optional.empty(), Optional.empty()).because(fault);
+        // what cannot be told now may be told later
+        return CompletableFuture.completedFuture(
+                new Leave(fault == TlsFault.DNSSEC_INVALID ? failure : failure.forGood()));
     }
 
     /** A fresh connection is there. */

@@ -407,9 +407,8 @@ final class HopByHop {
     private boolean isForWantOfRequireTls(HopFailure failure) {
         return failure.kind() == HopFailure.Kind.REQUIRETLS
                 || (failure.kind() == HopFailure.Kind.TLS
+                        && failure.lasting()
                         && !isKeptByConnector()
-                        // what cannot be told now may be told later
-                        && !failure.fault().equals(Optional.of(TlsFault.DNSSEC_INVALID))
                         && !mayBeAuthenticatedLater(failure));
     }
 

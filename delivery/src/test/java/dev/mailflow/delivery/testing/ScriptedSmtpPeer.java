@@ -249,7 +249,8 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
     private enum StartTls {
         NOT_OFFERED,
         OFFERED,
-        BROKEN
+        BROKEN,
+        SILENT
     }
 
     private record Rule(String step, String containing, boolean always, List<Action> actions) {}
@@ -317,6 +318,12 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         /** Offers STARTTLS, says yes, and then sends what is no TLS. */
         public Builder brokenTls() {
             startTls = StartTls.BROKEN;
+            return this;
+        }
+
+        /** Offers STARTTLS, says yes, and then nothing. */
+        public Builder silentTls() {
+            startTls = StartTls.SILENT;
             return this;
         }
 
@@ -625,6 +632,10 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
             }
             if (!lastReply.startsWith("220")) {
                 return true;
+            }
+            if (script.startTls == StartTls.SILENT) {
+                in.transferTo(OutputStream.nullOutputStream());
+                return false;
             }
             if (script.startTls == StartTls.BROKEN) {
                 int clientHello = in.read();

@@ -4,16 +4,20 @@ package dev.mailflow.delivery.transport;
 import static dev.mailflow.delivery.testing.Connectors.connector;
 import static dev.mailflow.delivery.testing.Outbound.RECIPIENT;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 import org.apache.james.core.MailAddress;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 import dev.mailflow.delivery.OutboundMessage;
 import dev.mailflow.delivery.OutboundRecipient;
@@ -24,6 +28,7 @@ import dev.mailflow.delivery.RecipientOutcome.Failed;
 import dev.mailflow.delivery.testing.Connectors;
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
+import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.SmartHost;
 import dev.mailflow.policy.connector.TlsLevel;
@@ -134,9 +139,58 @@ class RequireTlsTest {
     void mailShouldWaitWhileANextHopThatMayPromiseItIsDown() {
         try (var liar = peer(GOOD, "PIPELINING");
                 var down = ScriptedSmtpPeer.builder()
-                        .always("CONNECT", ScriptedSmtpPeer.Action.reply("421 4.3.2 maintenance"))
+                        .always("CONNECT", Action.reply("421 4.3.2 maintenance"))
                         .start()) {
             assertThat(send(to(trusting(TlsLevel.ENCRYPT), liar, down))).isInstanceOf(Deferred.class);
+        }
+    }
+
+    private static ScriptedSmtpPeer.Builder promising() {
+        return ScriptedSmtpPeer.builder()
+                .startTls(GOOD)
+                .extensionsAfterTls("PIPELINING", "REQUIRETLS")
+                .always("MAIL", Action.reply("550 5.7.1 what comes here fails the test"));
+    }
+
+    static Stream<Arguments> passingTroubles() {
+        return Stream.of(
+                arguments(
+                        "told to come later",
+                        promising()
+                                .always(
+                                        "STARTTLS",
+                                        Action.reply("454 4.7.0 TLS not available due to temporary reason"))),
+                arguments("sent away", promising().always("STARTTLS", Action.replyThenDrop("421 4.3.2 shutting down"))),
+                arguments("closed", promising().always("STARTTLS", Action.replyThenDrop("220 2.0.0 go ahead"))),
+                arguments("broken", promising().brokenTls()),
+                arguments("silent", promising().silentTls()));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("passingTroubles")
+    void mailShouldWaitWhileANextHopHasPassingTroubleWithTls(String trouble, ScriptedSmtpPeer.Builder script) {
+        try (var liar = peer(GOOD, "PIPELINING");
+                var peer = script.start()) {
+            for (TlsLevel level : List.of(TlsLevel.OPPORTUNISTIC, TlsLevel.ENCRYPT, TlsLevel.CA)) {
+                assertThat(send(to(trusting(level), liar, peer)))
+                        .as("%s at %s", trouble, level)
+                        .isInstanceOfSatisfying(Deferred.class, deferred -> assertThat(deferred.enhancedStatus())
+                                .startsWith("4."));
+            }
+            assertThat(peer.messages()).isEmpty();
+            assertThat(peer.leakedInPlaintext()).isEmpty();
+        }
+    }
+
+    @Test
+    void mailShouldFailWhereANextHopRefusesTlsForGood() {
+        try (var peer = promising()
+                .always("STARTTLS", Action.reply("502 5.5.1 not implemented"))
+                .start()) {
+            assertThat(send(to(trusting(TlsLevel.OPPORTUNISTIC), peer)))
+                    .isInstanceOfSatisfying(Failed.class, failed -> assertThat(failed.enhancedStatus())
+                            .isEqualTo("5.7.30"));
+            assertThat(peer.leakedInPlaintext()).isEmpty();
         }
     }
 
