@@ -1,6 +1,8 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.dane;
 
+import java.util.List;
+
 import dev.mailflow.delivery.tls.PublishedTrust;
 
 /** What DANE says of a next hop; the table of the delivery design. */
@@ -13,8 +15,16 @@ public sealed interface DaneAnswer {
      */
     record Silent(String reason) implements DaneAnswer {}
 
-    /** There are TLSA records. */
-    record Published(PublishedTrust.Dane trust) implements DaneAnswer {}
+    /**
+     * There are TLSA records.
+     *
+     * @param records all of them, those that cannot be judged by included, as in a zone file, in a fixed order
+     */
+    record Published(PublishedTrust.Dane trust, List<String> records) implements DaneAnswer {
+        public Published {
+            records = List.copyOf(records);
+        }
+    }
 
     /**
      * It cannot be told: the host must not get mail now.

@@ -120,11 +120,13 @@ public final class DaneLookup {
         Set<String> names = new LinkedHashSet<>();
         names.add(shown(base));
         names.addAll(target.mailDomains());
-        return new DaneAnswer.Published(new PublishedTrust.Dane(
-                TlsaRecords.decisive(records),
-                shown(base),
-                shown(owner),
-                names.stream().collect(Collectors.toList())));
+        return new DaneAnswer.Published(
+                new PublishedTrust.Dane(
+                        TlsaRecords.decisive(records),
+                        shown(base),
+                        shown(owner),
+                        names.stream().collect(Collectors.toList())),
+                records.stream().map(TlsaRecord::rdata).sorted().toList());
     }
 
     private static String shown(Name name) {

@@ -113,6 +113,12 @@ public record TlsaRecord(int usage, int selector, int matching, String data) {
         return HexFormat.of().parseHex(data);
     }
 
+    /** The whole record as in a zone file, without its owner. */
+    public String rdata() {
+        return usage + " " + selector + " " + matching + " " + data;
+    }
+
+    /** For people: not the whole of what is long. */
     @Override
     public String toString() {
         return usage + " " + selector + " " + matching + " "

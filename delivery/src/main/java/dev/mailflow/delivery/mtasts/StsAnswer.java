@@ -26,7 +26,7 @@ public record StsAnswer(Optional<StsPolicy> policy, Optional<Fault> fault, Optio
     }
 
     /**
-     * Why a policy could not be had.
+     * What is wrong with a policy, so that it could not be had or cannot be held.
      *
      * @param reason for people
      */

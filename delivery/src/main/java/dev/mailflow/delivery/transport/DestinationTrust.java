@@ -2,6 +2,7 @@
 package dev.mailflow.delivery.transport;
 
 import java.net.InetAddress;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -10,17 +11,20 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import com.google.common.base.Ticker;
+import com.google.common.cache.Cache;
+import com.google.common.cache.CacheBuilder;
 import com.google.common.net.InetAddresses;
 
 import dev.mailflow.delivery.DeliveryConfig;
 import dev.mailflow.delivery.dane.DaneAnswer;
 import dev.mailflow.delivery.dane.DaneLookup;
-import dev.mailflow.delivery.dane.TlsaRecord;
 import dev.mailflow.delivery.https.HttpsClient;
 import dev.mailflow.delivery.mtasts.StsAnswer;
 import dev.mailflow.delivery.mtasts.StsPolicies;
@@ -46,7 +50,9 @@ import io.netty.channel.EventLoopGroup;
 /**
  * Decides what is held against a next hop besides the connector's level: its TLSA records, else the MTA-STS policy of the
  * mail domain, in the order of the delivery design. What a connector demands is never weakened by either. Tells TLS
- * reports how it went.
+ * reports how it went: of each connection once, however many messages it carries, under what was held against the host
+ * and with the one fault that matters most. Where nothing may be connected to, that is told once a minute and not once a
+ * message.
  *
  * <p>What an administrator sees when it says no: {@code event=deferred} with status 4.7.5 and the record, policy or
  * missing signature in the reason.
@@ -56,6 +62,10 @@ public final class DestinationTrust {
     private static final String NOT_ACCEPTED = "4.7.5";
     // RFC 8461 section 3.3 suggests a minute; mail is waiting
     private static final Duration HTTPS_LIMIT = Duration.ofSeconds(30);
+    /** As long as this, mail that waits for the same reason stands for one session that did not come about. */
+    private static final Duration SAME_ATTEMPT = Duration.ofMinutes(1);
+
+    private static final int MOST_ATTEMPTS = 10_000;
 
     private final DaneLookup dane;
     private final StsPolicies policies;
@@ -63,6 +73,11 @@ public final class DestinationTrust {
     private final Executor tlsTasks;
     private final Optional<TlsReports> reports;
     private final List<TlsSession.Observer> observers;
+    /** The sessions that lately did not come about, of those that have been told. */
+    private final Cache<Missed, Boolean> told;
+
+    /** What sessions that did not come about are told apart by. */
+    private record Missed(String domain, Optional<String> mxHost, Optional<TlsFault> fault) {}
 
     /** @param tlsTasks judges certificates for reports, which may block */
     private DestinationTrust(
@@ -71,13 +86,24 @@ public final class DestinationTrust {
             TlsClients tls,
             Executor tlsTasks,
             Optional<TlsReports> reports,
-            Optional<TlsSession.Observer> observer) {
+            Optional<TlsSession.Observer> observer,
+            Clock clock) {
         this.dane = dane;
         this.policies = policies;
         this.tls = tls;
         this.tlsTasks = tlsTasks;
         this.reports = reports;
         this.observers = Stream.concat(reports.stream(), observer.stream()).toList();
+        this.told = CacheBuilder.newBuilder()
+                .maximumSize(MOST_ATTEMPTS)
+                .expireAfterWrite(SAME_ATTEMPT)
+                .ticker(new Ticker() {
+                    @Override
+                    public long read() {
+                        return TimeUnit.MILLISECONDS.toNanos(clock.millis());
+                    }
+                })
+                .build();
     }
 
     /**
@@ -116,7 +142,8 @@ public final class DestinationTrust {
                                 blocking),
                         blocking,
                         config.clock()));
-        return new DestinationTrust(new DaneLookup(dns), policies, tls, tlsTasks, reports, config.tlsObserver());
+        return new DestinationTrust(
+                new DaneLookup(dns), policies, tls, tlsTasks, reports, config.tlsObserver(), config.clock());
     }
 
     /** Whether and how a next hop may be used. */
@@ -128,14 +155,15 @@ public final class DestinationTrust {
      * @param published what is held against it
      * @param policy for reports
      * @param doubt why its owner may have published more than can be told now; never when what is held authenticates it
+     * @param fault what is wrong with what its owner has published, for reports on connections to it
      */
-    public record Go(Optional<PublishedTrust> published, TlsSession.Policy policy, Optional<String> doubt)
+    public record Go(
+            Optional<PublishedTrust> published,
+            TlsSession.Policy policy,
+            Optional<String> doubt,
+            Optional<StsAnswer.Fault> fault)
             implements Verdict {
-        static final Go FREELY = new Go(Optional.empty(), TlsSession.Policy.NONE, Optional.empty());
-
-        static Go holding(PublishedTrust published, TlsSession.Policy policy) {
-            return new Go(Optional.of(published), policy, Optional.empty());
-        }
+        static final Go FREELY = new Go(Optional.empty(), TlsSession.Policy.NONE, Optional.empty(), Optional.empty());
     }
 
     /** It may not, now. */
@@ -165,26 +193,27 @@ public final class DestinationTrust {
         }
         if (answer instanceof DaneAnswer.Published published) {
             PublishedTrust.Dane trust = published.trust();
+            TlsSession.Policy reported = new TlsSession.Policy("tlsa", published.records(), List.of());
             if (!trust.usable().isEmpty()) {
-                return go(trust, policy(trust));
+                return go(trust, reported, Optional.empty());
             }
             if (demanded) {
                 return leave(
                         target,
-                        policy(trust),
+                        reported,
                         TlsFault.DANE_REQUIRED,
                         who + "none of the TLSA records at '" + trust.owner() + "' is of a kind that counts for mail");
             }
             // the owner wants TLS; an MTA-STS policy may say more, and cannot say less
             return !heedsSts(requirement, target)
-                    ? go(trust, policy(trust))
+                    ? go(trust, reported, Optional.empty())
                     : bySts(target)
                             .thenCompose(verdict -> verdict instanceof Go go
                                             && !go.published()
                                                     .filter(PublishedTrust::enforced)
                                                     .isPresent()
                                     ? CompletableFuture.completedFuture(
-                                            new Go(Optional.of(trust), policy(trust), go.doubt()))
+                                            new Go(Optional.of(trust), reported, go.doubt(), go.fault()))
                                     : CompletableFuture.completedFuture(verdict));
         }
         String silence = ((DaneAnswer.Silent) answer).reason();
@@ -201,52 +230,40 @@ public final class DestinationTrust {
     }
 
     private CompletionStage<Verdict> bySts(Target target, String domain, StsAnswer answer) {
-        answer.fault()
-                .ifPresent(fault -> observe(
-                        target,
-                        TlsSession.Policy.NONE,
-                        Optional.empty(),
-                        Optional.empty(),
-                        Optional.of(fault.kind()),
-                        Optional.of(fault.reason())));
         Optional<StsPolicy> known = answer.policy().filter(each -> each.mode() != StsPolicy.Mode.NONE);
         if (known.isEmpty()) {
-            return CompletableFuture.completedFuture(new Go(Optional.empty(), TlsSession.Policy.NONE, answer.doubt()));
+            return CompletableFuture.completedFuture(
+                    new Go(Optional.empty(), TlsSession.Policy.NONE, answer.doubt(), answer.fault()));
         }
         StsPolicy policy = known.get();
         boolean enforced = policy.mode() == StsPolicy.Mode.ENFORCE;
         TlsSession.Policy reported = new TlsSession.Policy("sts", policy.lines(), policy.mx());
         if (policy.names(target.host())) {
-            return go(new PublishedTrust.MtaSts(target.host(), enforced), reported);
+            return go(new PublishedTrust.MtaSts(target.host(), enforced), reported, answer.fault());
         }
         String reason = "the MTA-STS policy of '" + domain + "' does not name MX host '" + target.host() + "', only "
                 + String.join(", ", policy.mx());
         if (enforced) {
             return leave(target, reported, TlsFault.VALIDATION_FAILURE, reason);
         }
-        observe(
-                target,
+        return CompletableFuture.completedFuture(new Go(
+                Optional.empty(),
                 reported,
                 Optional.empty(),
-                Optional.empty(),
-                Optional.of(TlsFault.VALIDATION_FAILURE),
-                Optional.of(reason));
-        return CompletableFuture.completedFuture(Go.FREELY);
+                Optional.of(new StsAnswer.Fault(TlsFault.VALIDATION_FAILURE, reason))));
     }
 
-    private static TlsSession.Policy policy(PublishedTrust.Dane trust) {
-        return new TlsSession.Policy(
-                "tlsa",
-                trust.usable().stream().map(TlsaRecord::toString).sorted().toList(),
-                List.of());
-    }
-
-    private static CompletionStage<Verdict> go(PublishedTrust published, TlsSession.Policy policy) {
-        return CompletableFuture.completedFuture(Go.holding(published, policy));
+    private static CompletionStage<Verdict> go(
+            PublishedTrust published, TlsSession.Policy policy, Optional<StsAnswer.Fault> fault) {
+        return CompletableFuture.completedFuture(new Go(Optional.of(published), policy, Optional.empty(), fault));
     }
 
     private CompletionStage<Verdict> leave(Target target, TlsSession.Policy policy, TlsFault fault, String reason) {
-        observe(target, policy, Optional.empty(), Optional.empty(), Optional.of(fault), Optional.of(reason));
+        session(target, policy, Optional.empty(), Optional.empty(), Optional.of(fault), Optional.of(reason))
+                .filter(session ->
+                        told.asMap().putIfAbsent(new Missed(session.domain(), session.mxHost(), session.fault()), true)
+                                == null)
+                .ifPresent(this::observe);
         HopFailure failure =
                 new HopFailure(Kind.TLS, NOT_ACCEPTED, reason, Optional.empty(), Optional.empty()).because(fault);
         // what cannot be told now may be told later
@@ -275,21 +292,28 @@ public final class DestinationTrust {
                 && !sts.enforced()) {
             try {
                 tlsTasks.execute(() -> {
-                    var refused = tls.judge(connection.tlsSession().get(), sts);
-                    observe(
-                            target,
-                            held.policy(),
-                            Optional.of(hop),
-                            connection.ourAddress(),
-                            refused.map(each -> each.fault()),
-                            refused.map(Exception::getMessage));
+                    Optional<StsAnswer.Fault> refused = tls.judge(
+                                    connection.tlsSession().get(), sts)
+                            .map(each -> new StsAnswer.Fault(each.fault(), each.getMessage()));
+                    secured(target, held, hop, connection, refused.or(held::fault));
                 });
             } catch (RejectedExecutionException e) {
                 LOGGER.debug("Delivery is ending: one session less is counted", e);
             }
             return;
         }
-        observe(target, held.policy(), Optional.of(hop), connection.ourAddress(), Optional.empty(), Optional.empty());
+        secured(target, held, hop, connection, held.fault());
+    }
+
+    private void secured(
+            Target target, Go held, HopAddress hop, SmtpConnection connection, Optional<StsAnswer.Fault> fault) {
+        observe(
+                target,
+                held.policy(),
+                Optional.of(hop),
+                connection.ourAddress(),
+                fault.map(StsAnswer.Fault::kind),
+                fault.map(StsAnswer.Fault::reason));
     }
 
     /** Who does not heed what destinations publish does not report on it either; nor do reports themselves. */
@@ -317,17 +341,31 @@ public final class DestinationTrust {
             Optional<InetAddress> ourAddress,
             Optional<TlsFault> fault,
             Optional<String> detail) {
-        if (!target.mailDomains().isEmpty()) {
-            TlsSession session = new TlsSession(
-                    target.mailDomains().get(0),
-                    policy,
-                    Optional.of(target.host()),
-                    hop.map(each -> InetAddresses.toAddrString(each.address())),
-                    ourAddress.map(InetAddresses::toAddrString),
-                    fault,
-                    detail);
-            observers.forEach(each -> each.observe(session));
-        }
+        session(target, policy, hop, ourAddress, fault, detail).ifPresent(this::observe);
+    }
+
+    private void observe(TlsSession session) {
+        observers.forEach(each -> each.observe(session));
+    }
+
+    /** Empty: no mail domain wants to know. */
+    private static Optional<TlsSession> session(
+            Target target,
+            TlsSession.Policy policy,
+            Optional<HopAddress> hop,
+            Optional<InetAddress> ourAddress,
+            Optional<TlsFault> fault,
+            Optional<String> detail) {
+        return target.mailDomains().stream()
+                .findFirst()
+                .map(domain -> new TlsSession(
+                        domain,
+                        policy,
+                        Optional.of(target.host()),
+                        hop.map(each -> InetAddresses.toAddrString(each.address())),
+                        ourAddress.map(InetAddresses::toAddrString),
+                        fault,
+                        detail));
     }
 
     /** To be called every minute; may block. */

@@ -62,6 +62,7 @@ class DaneTest {
             TestCertificates.selfSignedDraft("anything.example").expired().issue();
 
     private static final Map<String, ScriptedSmtpPeer> PEERS = new LinkedHashMap<>();
+    private static final Map<String, List<String>> TLSA = new LinkedHashMap<>();
     private static final StringBuilder SIGNED = new StringBuilder();
     private static final StringBuilder PLAIN = new StringBuilder();
     private static int port;
@@ -142,7 +143,7 @@ class DaneTest {
         PLAIN.append("insecure MX 10 mx-ee-mismatch.sec.test.\n");
         PLAIN.append("insecure-match MX 10 mx-ee.sec.test.\n");
 
-        for (String domain : List.of("ee", "ee-mismatch", "bogus", "absent", "unusable")) {
+        for (String domain : List.of("ee", "ee-mismatch", "ee-512", "ee-key", "bogus", "absent", "unusable")) {
             SIGNED.append("_smtp._tls.%s TXT \"v=TLSRPTv1; rua=mailto:r@%s.sec.test\"%n".formatted(domain, domain));
         }
 
@@ -188,6 +189,7 @@ class DaneTest {
         ScriptedSmtpPeer peer = builder.start();
         port = peer.port();
         PEERS.put(name, peer);
+        TLSA.put(name, List.of(tlsa));
         SIGNED.append("%s MX 10 mx-%s%n".formatted(name, name));
         SIGNED.append("mx-%s A %s%n".formatted(name, peer.address()));
         for (String each : tlsa) {
@@ -428,10 +430,13 @@ class DaneTest {
     @ParameterizedTest
     @CsvSource({
         "ee, DANE, tlsa, ''",
+        "ee-512, DANE, tlsa, ''",
+        "ee-key, DANE, tlsa, ''",
         "ee-mismatch, OPPORTUNISTIC, tlsa, tlsa-invalid",
         "bogus, OPPORTUNISTIC, no-policy-found, dnssec-invalid",
         "absent, DANE, no-policy-found, dane-required",
-        "unusable, DANE, tlsa, dane-required"
+        "unusable, DANE, tlsa, dane-required",
+        "unusable, OPPORTUNISTIC, tlsa, ''"
     })
     void reportShouldNameTheResult(String domain, TlsLevel level, String policy, String result, @TempDir Path state)
             throws Exception {
@@ -465,6 +470,9 @@ class DaneTest {
         assertThat(report.findValuesAsText("result-type")).isEqualTo(result.isEmpty() ? List.of() : List.of(result));
         assertThat(report.findValuesAsText("total-successful-session-count"))
                 .containsExactly(result.isEmpty() ? "1" : "0");
+        assertThat(report.path("policies").get(0).path("policy").path("policy-string"))
+                .extracting(JsonNode::asText)
+                .containsExactlyInAnyOrderElementsOf(policy.equals("tlsa") ? TLSA.get(domain) : List.of());
     }
 
     @Test
