@@ -27,9 +27,16 @@ public sealed interface RecipientOutcome {
      * @param enhancedStatus RFC 3463, {@code 4.x.x}
      * @param reason one sentence for people
      * @param reply what the next hop answered, if it is the reason
+     * @param turnedAway there was no connection for it, by our own limits: no next hop has been asked, so it was no attempt
      */
-    record Deferred(String enhancedStatus, String reason, Optional<SmtpReply> reply, Optional<HopUsed> hop)
-            implements RecipientOutcome {}
+    record Deferred(
+            String enhancedStatus, String reason, Optional<SmtpReply> reply, Optional<HopUsed> hop, boolean turnedAway)
+            implements RecipientOutcome {
+
+        public Deferred(String enhancedStatus, String reason, Optional<SmtpReply> reply, Optional<HopUsed> hop) {
+            this(enhancedStatus, reason, reply, hop, false);
+        }
+    }
 
     /**
      * Never.

@@ -37,9 +37,10 @@ import dev.mailflow.policy.connector.ConnectionLimits;
  * refuses a further connection while others to it are open is not used beyond those for {@link #CAPPED}.
  *
  * <p>Destinations that hang are no cheaper than dead ones. Where the mail of many destinations leaves by one queue, every
- * message that waits for one of them keeps another from being taken out of it. So when a destination has neither taken a
- * connection nor ended a message for {@link #STALLED}, no more messages wait for it than it may have connections; the rest
- * are told at once that it is busy.
+ * message that waits for one of them keeps another from being taken out of it. So when a destination takes no connection, or
+ * has neither said anything nor taken a part of a message on any of them for {@link #HANGS}, no more messages wait for it than
+ * it may have connections; the rest are told at once that it is busy. One that is only slow is waited for, but when nothing has
+ * come of it for {@link #STALLED} no more than {@link #MOST_WAITING_FOR_SLOW} messages wait for all such together.
  *
  * <p>Nor do many destinations that hang keep others from theirs. What has not been answered for {@link #LATE} while it is being
  * opened, or for {@link #HUNG} while it carries a message, holds no slot of its connector until it is; when it is answered
@@ -52,10 +53,13 @@ public final class ConnectionPool {
     static final int TURN = 20;
     static final Duration CAPPED = Duration.ofSeconds(30);
     static final Duration STALLED = Duration.ofSeconds(1);
+    static final Duration HANGS = Duration.ofMinutes(1);
     static final Duration LATE = Duration.ofSeconds(1);
     static final Duration HUNG = Duration.ofSeconds(2);
     /** How many connections of a connector may hang without holding a slot. */
     private static final int MOST_LATE = 1000;
+    /** Few enough to leave the queue room for others, and enough for a slow destination to have its next message at hand. */
+    private static final int MOST_WAITING_FOR_SLOW = 100;
 
     private final Object lock = new Object();
     private final Map<String, ConnectorSlots> connectors = new HashMap<>();
@@ -249,7 +253,7 @@ public final class ConnectionPool {
         private boolean proven;
         // whether it has taken a message, lately
         private boolean tested;
-        // when it last took a connection or ended a message, or had nothing to do
+        // when it last took a connection, said anything or took a part of a message, or had nothing to do
         private Instant progress = Instant.MIN;
         private int cap = Integer.MAX_VALUE;
         private Instant capUntil = Instant.MIN;
@@ -289,6 +293,8 @@ public final class ConnectionPool {
         // how many slots those hold that have not taken a message
         private int strangers;
         private int closing;
+        // for how many destinations of which nothing comes messages waited lately
+        private int stalled;
 
         ConnectorSlots(String name, ConnectionLimits limits) {
             this.name = name;
@@ -390,7 +396,7 @@ public final class ConnectionPool {
                 give(idle.get(), waiter, true, after);
             } else if (!patient && isCrowded(destination, now)) {
                 after.add(() -> waiter.lease()
-                        .completeExceptionally(stalled(destination).asException()));
+                        .completeExceptionally(stalled(destination, now).asException()));
             } else {
                 destination.waiters.add(waiter);
                 connector.waits(destination);
@@ -402,23 +408,33 @@ public final class ConnectionPool {
         return acquisition;
     }
 
-    /** Whether it hangs, which is more than to wait for a slot, and enough messages wait for it. */
+    /** Whether nothing comes of it, which is more than to wait for a slot, and enough messages wait for it. */
     private static boolean isCrowded(DestinationSlots destination, Instant now) {
-        return destination.open > 0
-                && destination.waiters.size() >= mostWaiting(destination)
-                && !now.isBefore(destination.progress.plus(STALLED));
+        return isWithoutProgress(destination, STALLED, now)
+                && destination.waiters.size() >= mostWaiting(destination, now);
     }
 
-    /** Where a great many do not answer, the one message that tries each of them is enough. */
-    private static int mostWaiting(DestinationSlots destination) {
-        ConnectionLimits limits = destination.connector.limits;
-        return !destination.proven && destination.connector.late > limits.connections() ? 0 : limits.perDestination();
+    private static boolean isWithoutProgress(DestinationSlots destination, Duration time, Instant now) {
+        return destination.open > 0 && !now.isBefore(destination.progress.plus(time));
     }
 
-    private static HopFailure stalled(DestinationSlots destination) {
+    private static int mostWaiting(DestinationSlots destination, Instant now) {
+        ConnectorSlots connector = destination.connector;
+        if (!destination.proven && connector.late > connector.limits.connections()) {
+            // where a great many do not answer, the one message that tries each of them is enough
+            return 0;
+        }
+        boolean hangs = destination.unanswered == destination.open || isWithoutProgress(destination, HANGS, now);
+        return hangs
+                ? connector.limits.perDestination()
+                : Math.max(connector.limits.perDestination(), MOST_WAITING_FOR_SLOW / Math.max(1, connector.stalled));
+    }
+
+    private static HopFailure stalled(DestinationSlots destination, Instant now) {
+        Duration time = isWithoutProgress(destination, HANGS, now) ? HANGS : STALLED;
         return busy(
                 destination.hop,
-                destination.hop + " has made no progress for " + STALLED.toSeconds()
+                destination.hop + " has made no progress for " + time.toSeconds()
                         + " s or more, and enough mail waits for it");
     }
 
@@ -550,11 +566,19 @@ public final class ConnectionPool {
 
     private void answered(Opening opening) {
         synchronized (lock) {
-            if (!opening.answered) {
-                opening.answered = true;
-                opening.destination.unanswered--;
+            if (noLongerUnanswered(opening)) {
+                opening.destination.progress = clock.instant();
             }
         }
+    }
+
+    private static boolean noLongerUnanswered(Opening opening) {
+        if (opening.answered) {
+            return false;
+        }
+        opening.answered = true;
+        opening.destination.unanswered--;
+        return true;
     }
 
     private void connected(Opening opening, Waiter waiter, SmtpConnection connection) {
@@ -601,9 +625,9 @@ public final class ConnectionPool {
     private void notConnected(Opening opening, Waiter waiter, HopFailure failure) {
         DestinationSlots destination = opening.destination;
         boolean down = failure.kind() == HopFailure.Kind.UNREACHABLE || failure.kind() == HopFailure.Kind.LOST;
-        answered(opening);
         List<Runnable> after = new ArrayList<>();
         synchronized (lock) {
+            noLongerUnanswered(opening);
             destination.connecting--;
             destination.connector.openings.remove(opening);
             destination.connector.closed(opening);
@@ -735,6 +759,9 @@ public final class ConnectionPool {
                 }
                 Instant waitedSince = now.minus(waitLimit);
                 lookForLate(connector, now);
+                connector.stalled = (int) connector.allWaiting().stream()
+                        .filter(destination -> isWithoutProgress(destination, STALLED, now))
+                        .count();
                 for (DestinationSlots destination : connector.allWaiting()) {
                     while (!destination.waiters.isEmpty()
                             && !destination.waiters.peek().since().isAfter(waitedSince)) {
@@ -750,11 +777,11 @@ public final class ConnectionPool {
                                         .asException()));
                     }
                     while (isCrowded(destination, now)
-                            && destination.waiters.size() > mostWaiting(destination)
+                            && destination.waiters.size() > mostWaiting(destination, now)
                             && !destination.waiters.peekLast().patient()) {
                         Waiter last = destination.waiters.pollLast();
                         after.add(() -> last.lease()
-                                .completeExceptionally(stalled(destination).asException()));
+                                .completeExceptionally(stalled(destination, now).asException()));
                     }
                     if (destination.waiters.isEmpty()) {
                         connector.noLongerWaiting(destination);
@@ -781,6 +808,7 @@ public final class ConnectionPool {
             if (progress != slot.progressSeen) {
                 slot.progressSeen = progress;
                 slot.progress = now;
+                slot.destination.progress = now;
                 connector.prompt(slot);
             } else if (!now.isBefore(slot.progress.plus(HUNG))) {
                 connector.late(slot);

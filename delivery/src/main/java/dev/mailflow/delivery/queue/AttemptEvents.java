@@ -4,18 +4,23 @@ package dev.mailflow.delivery.queue;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 import org.apache.james.core.MailAddress;
 
 import dev.mailflow.delivery.HopUsed;
+import dev.mailflow.delivery.RecipientOutcome.Deferred;
 import dev.mailflow.delivery.SmtpReply;
 import dev.mailflow.policy.event.MailFlowEvent;
 import dev.mailflow.policy.event.MailFlowEvent.Hop;
 import dev.mailflow.policy.event.MailFlowEvent.MessageRef;
 import dev.mailflow.policy.event.MailFlowEvents;
 
-/** Tells of one attempt: one event per distinct outcome. */
+/**
+ * Tells of one attempt: one event per distinct outcome. That mail waits for a connection is told when it begins, not each time
+ * it looks for one.
+ */
 record AttemptEvents(String connector, MessageRef message, int attempt) {
 
     void publish(DeliveryAttempt outcome, DeliveryState state, Instant now, MailFlowEvents events) {
@@ -28,7 +33,8 @@ record AttemptEvents(String connector, MessageRef message, int attempt) {
                         delivered.reply().toString(),
                         attempt,
                         Duration.between(state.queued(), now))));
-        DeliveryAttempt.byOutcome(outcome.waiting())
+        boolean known = outcome.isPostponement() && outcome.waitingReason().equals(Optional.of(state.lastReason()));
+        DeliveryAttempt.byOutcome(known ? Map.<MailAddress, Deferred>of() : outcome.waiting())
                 .forEach((deferred, recipients) -> events.publish(new MailFlowEvent.Deferred(
                         message,
                         connector,

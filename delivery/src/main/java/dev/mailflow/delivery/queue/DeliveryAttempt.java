@@ -1,8 +1,10 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.queue;
 
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,6 +38,9 @@ record DeliveryAttempt(
 
     static final String EXPIRED_STATUS = "5.4.7";
 
+    private static final Duration SHORTEST_POSTPONEMENT = Duration.ofSeconds(5);
+    private static final Duration LONGEST_POSTPONEMENT = Duration.ofMinutes(1);
+
     /**
      * Concludes an attempt.
      *
@@ -68,13 +73,35 @@ record DeliveryAttempt(
                 waiting,
                 failed,
                 late && !state.warned() && !waiting.isEmpty(),
-                waiting.isEmpty() ? now : next(state, schedule, now, expiry, spread));
+                waiting.isEmpty()
+                        ? now
+                        : next(wait(state, schedule, now, isPostponement(waiting.values())), now, expiry, spread));
     }
 
-    private static Instant next(
-            DeliveryState state, RetrySchedule schedule, Instant now, Instant expiry, double spread) {
-        long wait = schedule.waitAfter(state.attempts() + 1).toMillis();
-        Instant next = now.plusMillis(Math.round(wait * (0.9 + 0.2 * spread)));
+    private static boolean isPostponement(Collection<Deferred> waiting) {
+        return !waiting.isEmpty() && waiting.stream().allMatch(Deferred::turnedAway);
+    }
+
+    /** Mail for which there was no connection comes back soon; the older it is the less often it looks. */
+    private static Duration wait(DeliveryState state, RetrySchedule schedule, Instant now, boolean postponement) {
+        Duration scheduled = schedule.waitAfter(state.attempts() + 1);
+        if (!postponement) {
+            return scheduled;
+        }
+        Duration grown = Duration.between(state.queued(), now).dividedBy(4);
+        return min(scheduled, max(SHORTEST_POSTPONEMENT, min(grown, LONGEST_POSTPONEMENT)));
+    }
+
+    private static Duration min(Duration a, Duration b) {
+        return a.compareTo(b) <= 0 ? a : b;
+    }
+
+    private static Duration max(Duration a, Duration b) {
+        return a.compareTo(b) >= 0 ? a : b;
+    }
+
+    private static Instant next(Duration wait, Instant now, Instant expiry, double spread) {
+        Instant next = now.plusMillis(Math.round(wait.toMillis() * (0.9 + 0.2 * spread)));
         // The last attempt is made at expiry, not up to a whole wait later.
         return next.isAfter(expiry) ? expiry : next;
     }
@@ -100,6 +127,11 @@ record DeliveryAttempt(
         outcomes.forEach((address, outcome) ->
                 groups.computeIfAbsent(outcome, key -> new ArrayList<>()).add(address));
         return groups;
+    }
+
+    /** Whether it was no attempt for those who wait: there was no connection for them. It takes no step of the schedule. */
+    boolean isPostponement() {
+        return isPostponement(waiting.values());
     }
 
     /** Why the waiting recipients wait; empty when nobody does. */

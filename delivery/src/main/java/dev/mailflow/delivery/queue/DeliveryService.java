@@ -502,8 +502,11 @@ public final class DeliveryService {
             try {
                 if (!again.isEmpty()) {
                     String reason = outcome.waitingReason().orElse("the sender could not be told of the failure");
-                    state.afterAttempt(reason, state.warned() || (outcome.warn() && reported))
-                            .putOn(mail);
+                    boolean warned = state.warned() || (outcome.warn() && reported);
+                    DeliveryState after = outcome.isPostponement()
+                            ? state.afterPostponement(reason, warned)
+                            : state.afterAttempt(reason, warned);
+                    after.putOn(mail);
                     mail.setErrorMessage(reason);
                     mail.setLastUpdated(Date.from(now));
                     mail.setRecipients(again);
@@ -519,7 +522,9 @@ public final class DeliveryService {
             new AttemptEvents(connector, QueuedMail.reference(mail), state.attempts() + 1)
                     .publish(outcome, state, now, events);
             count("delivered", outcome.delivered().size());
-            count("deferred", outcome.waiting().size());
+            count(
+                    outcome.isPostponement() ? "postponed" : "deferred",
+                    outcome.waiting().size());
             count("failed", outcome.failed().size());
         }
 

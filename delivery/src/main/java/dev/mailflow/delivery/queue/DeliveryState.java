@@ -19,7 +19,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
  * every James queue keeps for an extension.
  *
  * @param queuedAt epoch milliseconds; when the mail entered its connector's queue first: warnings and expiry count from here
- * @param attempts how many there were
+ * @param attempts how many there were, those not counted in which no next hop was asked because there was no connection for it
  * @param warned whether the sender was told of the delay
  * @param lastReason why the last attempt did not end it; empty before the first
  */
@@ -63,5 +63,10 @@ record DeliveryState(long queuedAt, int attempts, boolean warned, String lastRea
 
     DeliveryState afterAttempt(String reason, boolean nowWarned) {
         return new DeliveryState(queuedAt, attempts + 1, nowWarned, reason);
+    }
+
+    /** After no next hop was asked. */
+    DeliveryState afterPostponement(String reason, boolean nowWarned) {
+        return new DeliveryState(queuedAt, attempts, nowWarned, reason);
     }
 }

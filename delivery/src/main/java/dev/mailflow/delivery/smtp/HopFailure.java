@@ -93,7 +93,7 @@ public record HopFailure(
     }
 
     public RecipientOutcome asOutcome() {
-        return new RecipientOutcome.Deferred(enhancedStatus, reason, reply, hop);
+        return new RecipientOutcome.Deferred(enhancedStatus, reason, reply, hop, kind == Kind.BUSY);
     }
 
     public HopFailureException asException() {

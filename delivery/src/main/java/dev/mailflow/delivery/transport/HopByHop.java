@@ -95,6 +95,9 @@ final class HopByHop {
     private DestinationTrust.Go held = DestinationTrust.Go.FREELY;
     private int tried;
     private Optional<HopFailure> clearest = Optional.empty();
+    /** A next hop that might have taken the message, had there been a connection for it. */
+    private Optional<HopFailure> turnedAway = Optional.empty();
+
     private boolean anotherTimeMayDo;
     /** Why a policy that is not known now may authenticate a next hop another time. */
     private Optional<String> doubt = Optional.empty();
@@ -385,7 +388,10 @@ final class HopByHop {
         }
     }
 
-    private RecipientOutcome outcome(HopFailure failure) {
+    private RecipientOutcome outcome(HopFailure worst) {
+        // those that were not there say nothing of the one that was busy
+        HopFailure failure =
+                worst.kind().compareTo(HopFailure.Kind.UNREACHABLE) <= 0 ? turnedAway.orElse(worst) : worst;
         if (!message.requiresTlsOfNextHop()) {
             return failure.asOutcome();
         }
@@ -421,6 +427,9 @@ final class HopByHop {
         anotherTimeMayDo |= !isForWantOfRequireTls(failure);
         if (failure.kind() == HopFailure.Kind.TLS && mayBeAuthenticatedLater(failure)) {
             doubt = held.doubt();
+        }
+        if (failure.kind() == HopFailure.Kind.BUSY) {
+            turnedAway = Optional.of(failure);
         }
         if (clearest.isEmpty() || failure.kind().compareTo(clearest.get().kind()) >= 0) {
             clearest = Optional.of(failure);

@@ -30,6 +30,9 @@ class DeliveryAttemptTest {
     private static final RecipientOutcome LATER =
             new RecipientOutcome.Deferred("4.4.1", "connection refused", Optional.empty(), Optional.empty());
 
+    private static final RecipientOutcome TURNED_AWAY =
+            new RecipientOutcome.Deferred("4.4.5", "enough mail waits", Optional.empty(), Optional.empty(), true);
+
     private MailAddress joe;
     private MailAddress jim;
     private MailAddress jane;
@@ -112,6 +115,59 @@ class DeliveryAttemptTest {
         assertThat(attempt.failed().get(joe).enhancedStatus()).isEqualTo("5.4.7");
         assertThat(attempt.failed().get(joe).reason())
                 .isEqualTo("not delivered within 2d, last reason: connection refused");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        // age of the mail in seconds, wait in seconds
+        "0, 5",
+        "20, 5",
+        "100, 25",
+        "240, 60",
+        "100000, 60",
+    })
+    void mailWithoutAConnectionShouldComeBackSoon(long age, long seconds) {
+        Instant now = QUEUED.plusSeconds(age);
+        DeliveryState state = new DeliveryState(QUEUED.toEpochMilli(), 1, false, "");
+
+        DeliveryAttempt attempt =
+                DeliveryAttempt.conclude(report(Map.of(joe, TURNED_AWAY)), state, SCHEDULE, now, MIDDLE);
+
+        assertThat(attempt.isPostponement()).isTrue();
+        assertThat(attempt.nextAttempt()).isEqualTo(now.plusSeconds(seconds));
+        assertThat(attempt.warn()).isEqualTo(age >= SCHEDULE.warnAfter().toSeconds());
+    }
+
+    @Test
+    void shorterWaitOfTheScheduleShouldHoldForMailWithoutAConnectionToo() {
+        RetrySchedule quick =
+                new RetrySchedule(List.of(Duration.ofSeconds(1)), Duration.ofHours(4), Duration.ofDays(2));
+
+        DeliveryAttempt attempt = DeliveryAttempt.conclude(
+                report(Map.of(joe, TURNED_AWAY)), DeliveryState.first(QUEUED), quick, QUEUED, MIDDLE);
+
+        assertThat(attempt.nextAttempt()).isEqualTo(QUEUED.plusSeconds(1));
+    }
+
+    @Test
+    void refusalOfOneRecipientShouldKeepTheScheduleForAll() {
+        DeliveryAttempt attempt = DeliveryAttempt.conclude(
+                report(Map.of(joe, TURNED_AWAY, jim, LATER)), DeliveryState.first(QUEUED), SCHEDULE, QUEUED, MIDDLE);
+
+        assertThat(attempt.isPostponement()).isFalse();
+        assertThat(attempt.nextAttempt()).isEqualTo(QUEUED.plusSeconds(60));
+    }
+
+    @Test
+    void mailWithoutAConnectionShouldExpireLikeOther() {
+        DeliveryAttempt attempt = DeliveryAttempt.conclude(
+                report(Map.of(joe, TURNED_AWAY)),
+                DeliveryState.first(QUEUED),
+                SCHEDULE,
+                QUEUED.plus(SCHEDULE.expireAfter()),
+                MIDDLE);
+
+        assertThat(attempt.failed().get(joe).enhancedStatus()).isEqualTo("5.4.7");
     }
 
     @Test

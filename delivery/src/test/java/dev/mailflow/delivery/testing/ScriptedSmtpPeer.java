@@ -75,6 +75,8 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
 
         record Delay(Duration time) implements Action {}
 
+        record When(CountDownLatch event) implements Action {}
+
         record Swallow() implements Action {}
 
         record CloseNotify() implements Action {}
@@ -127,6 +129,11 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         /** Begins another handshake on the same connection, then says what it would have said. */
         static Action renegotiate() {
             return new Renegotiate();
+        }
+
+        /** Says what it would have said, once something has happened. */
+        static Action when(CountDownLatch event) {
+            return new When(event);
         }
 
         /** Says what it would have said, after a while. */
@@ -757,6 +764,10 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
                 pause(delay.time());
                 action = Action.reply(usual);
             }
+            if (action instanceof Action.When when) {
+                await(when.event());
+                action = Action.reply(usual);
+            }
             if (action instanceof Action.Renegotiate) {
                 ((SSLSocket) socket).getSession().invalidate();
                 ((SSLSocket) socket).startHandshake();
@@ -819,6 +830,19 @@ public final class ScriptedSmtpPeer implements AutoCloseable {
         private boolean waitForEnd() {
             pause(Duration.ofMinutes(5));
             return false;
+        }
+
+        private void await(CountDownLatch event) throws IOException {
+            try {
+                while (!event.await(100, TimeUnit.MILLISECONDS)) {
+                    if (closed.getCount() == 0) {
+                        socket.close();
+                        return;
+                    }
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
         }
 
         private void pause(Duration time) {

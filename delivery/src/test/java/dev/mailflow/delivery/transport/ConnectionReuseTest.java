@@ -8,9 +8,11 @@ import static org.awaitility.Awaitility.await;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 import org.junit.jupiter.api.AfterEach;
@@ -29,11 +31,13 @@ import dev.mailflow.delivery.testing.LocalDns;
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
+import dev.mailflow.delivery.testing.SettableClock;
 import dev.mailflow.policy.connector.OutboundConnector;
 
 /** Connections are reused, within limits, and a connection that went stale costs nobody anything. */
 class ConnectionReuseTest {
     private static final Duration IDLE = Duration.ofSeconds(30);
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private Outbound outbound;
 
@@ -286,6 +290,7 @@ class ConnectionReuseTest {
 
     @Test
     void hangingDestinationShouldKeepNoMoreMailWaitingThanItMayHaveConnections() {
+        SettableClock clock = new SettableClock(Instant.parse("2026-11-23T12:00:00Z"));
         try (var hanging = ScriptedSmtpPeer.builder()
                         .always("BODY", Action.silence())
                         .start();
@@ -295,22 +300,67 @@ class ConnectionReuseTest {
                 var byMx = Outbound.start(Outbound.config()
                         .resolver(dns.resolver())
                         .mxPort(hanging.port())
-                        .timeouts(SmtpTimeouts.DEFAULT.atMost(Duration.ofSeconds(25)))
+                        .timeouts(SmtpTimeouts.DEFAULT)
+                        .clock(clock)
                         .build())) {
             var limits = connector().limits(4, 2, 100, IDLE);
             List<CompletableFuture<DeliveryReport>> shared = sendToHanging(byMx, limits.build(), 30);
             // whoever waits for a smart host keeps nobody else from leaving
             List<CompletableFuture<DeliveryReport>> alone =
                     sendToHanging(byMx, limits.name("alone").to(hanging).build(), 30);
+            await().atMost(PATIENCE).untilAsserted(() -> assertThat(hanging.sessions())
+                    .hasSize(4)
+                    .allMatch(session -> session.commands().contains("DATA")));
 
-            await().atMost(Duration.ofSeconds(15))
+            // it is only slow so far
+            clock.forward(Duration.ofSeconds(50));
+            await().during(Duration.ofSeconds(1)).atMost(PATIENCE).until(() -> shared.stream()
+                    .noneMatch(CompletableFuture::isDone));
+            clock.forward(Duration.ofSeconds(70));
+
+            await().atMost(PATIENCE)
                     .untilAsserted(() -> assertThat(shared.stream().filter(CompletableFuture::isDone))
                             .hasSize(26));
-            assertThat(shared.stream().filter(CompletableFuture::isDone))
-                    .allSatisfy(report -> assertThat(report.join().outcomes().values())
-                            .allSatisfy(outcome ->
-                                    assertThat(((Deferred) outcome).reason()).contains("has made no progress for")));
+            assertThat(shared.stream().filter(CompletableFuture::isDone)).allSatisfy(report -> assertThat(
+                            report.join().outcomes().values())
+                    .allSatisfy(outcome -> {
+                        assertThat(((Deferred) outcome).reason()).contains("has made no progress for 60 s or more");
+                        assertThat(((Deferred) outcome).turnedAway()).isTrue();
+                    }));
             assertThat(alone).noneMatch(CompletableFuture::isDone);
+        }
+    }
+
+    /** No connection is new and no message is over, but replies come. */
+    @Test
+    void destinationThatAnswersShouldNotHang() {
+        SettableClock clock = new SettableClock(Instant.parse("2026-11-23T12:00:00Z"));
+        CountDownLatch later = new CountDownLatch(1);
+        try (var slow = ScriptedSmtpPeer.builder()
+                        .always("DATA", Action.when(later))
+                        .always("BODY", Action.swallow())
+                        .start();
+                var dns = LocalDns.start()
+                        .mx("hanging.test", 10, "mx.hanging.test")
+                        .a("mx.hanging.test", "127.0.0.1");
+                var byMx = Outbound.start(Outbound.config()
+                        .resolver(dns.resolver())
+                        .mxPort(slow.port())
+                        .timeouts(SmtpTimeouts.DEFAULT)
+                        .clock(clock)
+                        .build())) {
+            List<CompletableFuture<DeliveryReport>> all =
+                    sendToHanging(byMx, connector().limits(4, 2, 100, IDLE).build(), 12);
+            await().atMost(PATIENCE)
+                    .untilAsserted(() -> assertThat(slow.sessions()).hasSize(2).allMatch(session -> session.commands()
+                            .contains("DATA")));
+            clock.forward(Duration.ofSeconds(50));
+            later.countDown();
+            await().atMost(PATIENCE).until(() -> slow.messages().size() == 2);
+            clock.forward(Duration.ofSeconds(30));
+
+            await().during(Duration.ofSeconds(1)).atMost(PATIENCE).until(() -> all.stream()
+                    .noneMatch(CompletableFuture::isDone));
         }
     }
 
