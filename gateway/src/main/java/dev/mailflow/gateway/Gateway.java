@@ -51,12 +51,14 @@ import com.google.inject.util.Modules;
 
 import dev.mailflow.gateway.configuration.EmbeddedConfigurationProvider;
 import dev.mailflow.gateway.configuration.EmbeddedPropertiesProvider;
+import dev.mailflow.gateway.configuration.JamesFiles;
 import dev.mailflow.gateway.domains.OrphanedUsers;
 import dev.mailflow.gateway.domains.PolicyDomainList;
 import dev.mailflow.gateway.host.OwnNameModule;
 import dev.mailflow.gateway.queue.DurableMailQueueFactory;
 import dev.mailflow.gateway.smtp.ClientNames;
 import dev.mailflow.gateway.tls.ServerCertificate;
+import dev.mailflow.policy.PolicyProblem;
 import dev.mailflow.policy.PolicyRepository;
 
 /**
@@ -163,7 +165,7 @@ public final class Gateway implements AutoCloseable {
         } catch (Exception | LinkageError e) {
             LOGGER.debug("event=start-failed", e);
             stop();
-            throw StartFailure.of(e);
+            throw StartFailure.of(e, new JamesFiles(directories.conf()));
         }
     }
 
@@ -188,6 +190,10 @@ public final class Gateway implements AutoCloseable {
         PolicyRepository policies = created.getInstance(PolicyRepository.class);
         if (policies instanceof AutoCloseable watching) {
             resources.add(watching);
+        }
+        List<PolicyProblem> problems = new JamesFiles(directories.conf()).problems();
+        if (!problems.isEmpty()) {
+            throw StartFailure.of(problems);
         }
         resources.add(created.getInstance(ClientNames.class));
         // the names an administrator knows, unless the ports are not his anyway

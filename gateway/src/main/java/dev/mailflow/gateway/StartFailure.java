@@ -3,11 +3,16 @@ package dev.mailflow.gateway;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
+
+import org.apache.commons.configuration2.ex.ConversionException;
 
 import com.google.inject.CreationException;
 import com.google.inject.ProvisionException;
 
+import dev.mailflow.gateway.configuration.JamesFiles;
 import dev.mailflow.policy.InvalidPolicyException;
+import dev.mailflow.policy.PolicyProblem;
 
 /** Turns what James and Guice throw at start into what an administrator can act on. */
 final class StartFailure {
@@ -15,7 +20,17 @@ final class StartFailure {
 
     private StartFailure() {}
 
-    static GatewayStartException of(Throwable failure) {
+    /** What is wrong with James's own files, one line each. */
+    static GatewayStartException of(List<PolicyProblem> problems) {
+        return new GatewayStartException(lines(problems));
+    }
+
+    private static String lines(List<PolicyProblem> problems) {
+        return problems.stream().map(PolicyProblem::toString).collect(Collectors.joining("\n"));
+    }
+
+    /** @param files in which a value that James could not take is looked for */
+    static GatewayStartException of(Throwable failure, JamesFiles files) {
         List<String> reasons = new ArrayList<>();
         Throwable cause = failure;
         for (int depth = 0; cause != null && depth < MAX_CAUSES; depth++, cause = cause.getCause()) {
@@ -24,6 +39,12 @@ final class StartFailure {
             }
             if (cause instanceof InvalidPolicyException invalid) {
                 return new GatewayStartException(invalid.getMessage(), failure);
+            }
+            if (cause instanceof ConversionException conversion) {
+                List<PolicyProblem> places = files.placesOf(conversion);
+                if (!places.isEmpty()) {
+                    return new GatewayStartException(lines(places), failure);
+                }
             }
             add(reasons, cause);
         }

@@ -9,6 +9,8 @@ import java.nio.file.Path;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 import picocli.CommandLine;
 
@@ -46,6 +48,28 @@ class GatewayMainTest {
                 .doesNotContain("\tat ")
                 .doesNotContain("Exception");
         assertThat(out.toString()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "<server>not-an-address</server>,3: error: <server>: found 'not-an-address'",
+        "<server>,4: error: not well-formed XML: ",
+        "<host>192.0.2.53</host>,3: error: found <host> in <servers>"
+    })
+    void brokenFileOfJamesShouldExitWithOneAndOneLineThatNamesThePlace(String server, String told) {
+        SampleConfiguration conf = SampleConfiguration.copyTo(temporary.resolve("conf"))
+                .write("dnsservice.xml", "<dnsservice>\n<servers>\n" + server + "\n</servers>\n</dnsservice>\n");
+
+        int exit = run(
+                "--conf",
+                conf.directory().toString(),
+                "--data",
+                temporary.resolve("data").toString());
+
+        assertThat(exit).isEqualTo(1);
+        assertThat(err.toString().lines()).singleElement().asString().startsWith("dnsservice.xml:" + told);
+        assertThat(out.toString()).isEmpty();
+        assertThat(temporary.resolve("data").resolve("queue")).doesNotExist();
     }
 
     @Test

@@ -257,6 +257,16 @@ class GatewayTest {
     }
 
     @Test
+    void startShouldNameThePlaceOfAValueThatJamesCannotTake() {
+        conf.replace("lmtpserver.xml", "<connectionBacklog>200<", "<connectionBacklog>few<");
+
+        assertThatThrownBy(() -> gateway().start())
+                .isInstanceOf(GatewayStartException.class)
+                .message()
+                .matches("lmtpserver\\.xml:\\d+: error: <connectionBacklog>: found 'few', expected a whole number");
+    }
+
+    @Test
     void startShouldSayWhichConfigurationDirectoryIsMissing() {
         Path nowhere = temporary.resolve("nowhere");
 
