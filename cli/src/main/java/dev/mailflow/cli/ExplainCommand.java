@@ -224,6 +224,11 @@ final class ExplainCommand implements Callable<Integer> {
             out.println(original + (rewritten.equals(original) ? "" : " rewritten to " + rewritten) + ": "
                     + recipient.path("action").asText());
             out.println("  because " + recipient.path("reason").asText());
+            if (recipient.path("assumption").isTextual()) {
+                out.println(
+                        "  assumed to be here: " + recipient.path("assumption").asText()
+                                + "; --url asks a running gateway, --unknown says that it is not");
+            }
             if (!recipient.path("connector").isNull()) {
                 out.println("  connector " + recipient.path("connector").asText());
             }

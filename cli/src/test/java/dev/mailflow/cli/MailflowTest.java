@@ -78,6 +78,7 @@ class MailflowTest {
     }
 
     private int runExactly(String... arguments) {
+        out.getBuffer().setLength(0);
         CommandLine commandLine = Mailflow.commandLine(Map.of("RELAY_SECRET", "open-sesame"), CLOCK);
         commandLine.setOut(new PrintWriter(out, true));
         commandLine.setErr(new PrintWriter(err, true));
@@ -128,6 +129,88 @@ class MailflowTest {
                 .contains("recipientDomain fabrikam.com")
                 .contains("TLS domain (never in plaintext)")
                 .contains("k@contoso.com: deliverLocal");
+    }
+
+    private void hybridPolicy(String mailboxes) throws IOException {
+        policy(
+                """
+                <mailflow>
+                <acceptedDomains><domain>contoso.com</domain><domain>alone.example</domain></acceptedDomains>
+                <inboundConnectors><inboundConnector name="cloud-in" type="organization">
+                  <clientCertificate name="mail.cloud.example" trust="ca"/>
+                </inboundConnector></inboundConnectors>
+                <outboundConnectors><outboundConnector name="cloud-out" type="organization">
+                  <recipientDomain>contoso.mail.onmicrosoft.com</recipientDomain>
+                  <smartHost>mail.cloud.example</smartHost>
+                  <tls level="domain" name="mail.cloud.example"/>
+                </outboundConnector></outboundConnectors>
+                <hybrid>
+                  <sharedDomain>contoso.com</sharedDomain>
+                  <remoteRoutingDomain>contoso.mail.onmicrosoft.com</remoteRoutingDomain>
+                  <cloud inboundConnector="cloud-in" outboundConnector="cloud-out"/>
+                  %s
+                </hybrid>
+                </mailflow>
+                """
+                        .formatted(mailboxes));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "ldap, the directory server ldaps://dc1.contoso.com:636 is not asked offline",
+        "james, the users of a server cannot be seen offline"
+    })
+    void explainShouldSayWhereItOnlyAssumesAMailbox(String source, String assumption) throws Exception {
+        hybridPolicy("<mailboxes source=\"" + source + "\""
+                + (source.equals("ldap") ? " url=\"ldaps://dc1.contoso.com:636\" base=\"dc=contoso,dc=com\"" : "")
+                + "/>");
+
+        assertThat(run("explain", "--from", "a@x.com", "--to", "joe+news@contoso.com"))
+                .as(err.toString())
+                .isZero();
+        assertThat(out.toString())
+                .contains("joe+news@contoso.com: deliverLocal\n"
+                        + "  because authoritative domain contoso.com, counts as here\n"
+                        + "  assumed to be here: " + assumption
+                        + "; --url asks a running gateway, --unknown says that it is not\n");
+
+        assertThat(run("explain", "--json", "--from", "a@x.com", "--to", "joe@contoso.com,joe@alone.example,e@y.com"))
+                .isZero();
+        assertThat(json().at("/recipients/0/location").asText()).isEqualTo("local");
+        assertThat(json().at("/recipients/0/assumption").asText()).isEqualTo(assumption);
+        // the hybrid directory is asked for shared domains only
+        assertThat(json().at("/recipients/1/assumption").asText())
+                .isEqualTo("the users of a server cannot be seen offline");
+        assertThat(json().at("/recipients/2/assumption").isNull()).isTrue();
+
+        assertThat(run(
+                        "explain",
+                        "--json",
+                        "--from",
+                        "a@x.com",
+                        "--to",
+                        "joe@contoso.com",
+                        "--unknown",
+                        "joe@contoso.com"))
+                .isEqualTo(1);
+        assertThat(json().at("/recipients/0/location").asText()).isEqualTo("unknown");
+        assertThat(json().at("/recipients/0/assumption").isNull()).isTrue();
+    }
+
+    @Test
+    void explainShouldAssumeNothingOfAList() throws Exception {
+        Files.writeString(conf.resolve("mailboxes.csv"), "joe@contoso.com,local\nd@contoso.com,cloud\n");
+        hybridPolicy("<mailboxes source=\"file\" url=\"file://conf/mailboxes.csv\"/>");
+
+        assertThat(run("explain", "--from", "a@x.com", "--to", "joe@contoso.com,d@contoso.com"))
+                .as(err.toString())
+                .isZero();
+
+        assertThat(out.toString())
+                .contains("joe@contoso.com: deliverLocal")
+                .contains("d@contoso.com rewritten to d@contoso.mail.onmicrosoft.com: relay")
+                .doesNotContain("assumed")
+                .doesNotContain("counts as here");
     }
 
     @Test

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Stream;
 
 import org.apache.james.core.Domain;
@@ -46,6 +47,7 @@ public final class Explainer {
     private final MailFlowPolicy policy;
     private final Instant now;
     private final MailboxDirectory mailboxes;
+    private final Function<MailAddress, Optional<String>> assumptions;
 
     /**
      * Without a running gateway: of mailboxes it knows what the policy's own files say.
@@ -53,14 +55,23 @@ public final class Explainer {
      * @param now the time at which the message is judged
      */
     public Explainer(MailFlowPolicy policy, Instant now) {
-        this(policy, now, new OfflineMailboxes(policy));
+        this(policy, now, new OfflineMailboxes(policy), new OfflineMailboxes(policy)::assumption);
     }
 
     /** @param mailboxes asked for recipients of accepted domains */
     public Explainer(MailFlowPolicy policy, Instant now, MailboxDirectory mailboxes) {
+        this(policy, now, mailboxes, address -> Optional.empty());
+    }
+
+    private Explainer(
+            MailFlowPolicy policy,
+            Instant now,
+            MailboxDirectory mailboxes,
+            Function<MailAddress, Optional<String>> assumptions) {
         this.policy = policy;
         this.now = now;
         this.mailboxes = mailboxes;
+        this.assumptions = assumptions;
     }
 
     public Explanation explain(HypotheticalMessage message) {
@@ -238,7 +249,11 @@ public final class Explainer {
                 headers,
                 rules,
                 ruleTrials,
-                recipients,
+                recipients.stream()
+                        .map(recipient -> recipient.location() == Location.LOCAL
+                                ? recipient.assuming(assumptions.apply(recipient.rewritten()))
+                                : recipient)
+                        .toList(),
                 reasons);
     }
 
@@ -460,7 +475,8 @@ public final class Explainer {
                 false,
                 action,
                 reply,
-                reason);
+                reason,
+                Optional.empty());
     }
 
     private static Explanation.Recipient leaves(
@@ -488,7 +504,8 @@ public final class Explainer {
                 action,
                 Optional.empty(),
                 why + "; " + route.reason() + (ruledTls ? "; a transport rule requires TLS" : "")
-                        + (connector.isEmpty() ? "; the mail would wait" : ""));
+                        + (connector.isEmpty() ? "; the mail would wait" : ""),
+                Optional.empty());
     }
 
     private static List<String> nextHops(OutboundConnector connector, Domain recipientDomain) {

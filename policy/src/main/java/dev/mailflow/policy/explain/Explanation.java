@@ -74,6 +74,7 @@ public record Explanation(
      * @param nextHops {@code host:port} in the order of trial, or {@code mx:domain}
      * @param tls the effective level; empty when the message does not leave
      * @param requireTls whether it may leave over TLS only
+     * @param assumption why it only counts as here, where nobody was asked; empty: it is where it is said to be
      */
     public record Recipient(
             MailAddress original,
@@ -85,7 +86,23 @@ public record Explanation(
             boolean requireTls,
             Action action,
             Optional<SmtpReply> smtpReply,
-            String reason) {
+            String reason,
+            Optional<String> assumption) {
+
+        Recipient assuming(Optional<String> why) {
+            return new Recipient(
+                    original,
+                    rewritten,
+                    location,
+                    connector,
+                    nextHops,
+                    tls,
+                    requireTls,
+                    action,
+                    smtpReply,
+                    reason,
+                    why);
+        }
 
         private ObjectNode toJson() {
             ObjectNode json = JsonNodeFactory.instance.objectNode();
@@ -100,6 +117,7 @@ public record Explanation(
             json.put("action", action.toString());
             json.put("smtpReply", smtpReply.map(SmtpReply::toString).orElse(null));
             json.put("reason", reason);
+            json.put("assumption", assumption.orElse(null));
             return json;
         }
     }

@@ -155,7 +155,8 @@ class ExplainerTest {
                         "requireTls",
                         "action",
                         "smtpReply",
-                        "reason");
+                        "reason",
+                        "assumption");
     }
 
     @ParameterizedTest
