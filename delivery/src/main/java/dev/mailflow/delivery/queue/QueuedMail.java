@@ -20,8 +20,7 @@ import org.apache.mailet.DsnParameters;
 import org.apache.mailet.DsnParameters.RecipientDsnParameters;
 import org.apache.mailet.Mail;
 
-import com.google.common.io.FileBackedOutputStream;
-
+import dev.mailflow.delivery.ContentBuffer;
 import dev.mailflow.delivery.DsnReturn;
 import dev.mailflow.delivery.MessageContent;
 import dev.mailflow.delivery.OutboundMessage;
@@ -32,32 +31,29 @@ import dev.mailflow.policy.event.MailFlowEvent.MessageRef;
 
 /** A James mail seen as the message and envelope that the transport sends. */
 final class QueuedMail implements AutoCloseable {
-    /** Messages up to this many bytes stay in memory while they are sent; larger ones go through a temporary file. */
-    private static final int IN_MEMORY = 256 * 1024;
-
     static final AttributeName REQUIRETLS_OPTION = AttributeName.of(RequestedTls.ATTRIBUTE);
 
     private static final AttributeName ORIGINAL_RECIPIENTS = AttributeName.of(OriginalRecipient.ATTRIBUTE);
 
     private final Mail mail;
-    private final FileBackedOutputStream bytes;
-    private final long size;
+    private final ContentBuffer buffer;
+    private final MessageContent content;
 
-    private QueuedMail(Mail mail, FileBackedOutputStream bytes, long size) {
+    private QueuedMail(Mail mail, ContentBuffer buffer) throws IOException {
         this.mail = mail;
-        this.bytes = bytes;
-        this.size = size;
+        this.buffer = buffer;
+        this.content = buffer.content();
     }
 
     /** Reads the whole message, so that nothing of James's is touched while it is sent. Blocks. */
     static QueuedMail read(Mail mail) throws MessagingException, IOException {
-        FileBackedOutputStream bytes = new FileBackedOutputStream(IN_MEMORY);
+        ContentBuffer buffer = new ContentBuffer();
         // not writeTo(): that one reads the header anew and turns its 8-bit characters into question marks
         try (InputStream in = new MimeMessageInputStream(mail.getMessage())) {
-            in.transferTo(bytes);
-            return new QueuedMail(mail, bytes, bytes.asByteSource().size());
+            in.transferTo(buffer);
+            return new QueuedMail(mail, buffer);
         } catch (MessagingException | IOException | RuntimeException e) {
-            bytes.reset();
+            buffer.close();
             throw e;
         }
     }
@@ -73,7 +69,7 @@ final class QueuedMail implements AutoCloseable {
                 mail.getRecipients().stream()
                         .map(address -> recipient(address, Optional.ofNullable(byRecipient.get(address))))
                         .toList(),
-                content(),
+                content,
                 dsn.flatMap(DsnParameters::getEnvIdParameter).map(DsnParameters.EnvId::asString),
                 wanted(mail),
                 requestedTls(mail),
@@ -144,22 +140,8 @@ final class QueuedMail implements AutoCloseable {
                 originalRecipient(mail, address).map(OriginalRecipient::toString));
     }
 
-    private MessageContent content() {
-        return new MessageContent() {
-            @Override
-            public long size() {
-                return size;
-            }
-
-            @Override
-            public InputStream open() throws IOException {
-                return bytes.asByteSource().openBufferedStream();
-            }
-        };
-    }
-
     @Override
     public void close() throws IOException {
-        bytes.reset();
+        buffer.close();
     }
 }

@@ -12,9 +12,7 @@ import java.util.BitSet;
 import java.util.Set;
 import java.util.regex.Pattern;
 
-import com.google.common.io.CountingOutputStream;
-import com.google.common.io.FileBackedOutputStream;
-
+import dev.mailflow.delivery.ContentBuffer;
 import dev.mailflow.delivery.MessageContent;
 import dev.mailflow.delivery.smtp.MimeWalk.Entity;
 import dev.mailflow.delivery.smtp.MimeWalk.Kind;
@@ -25,7 +23,6 @@ import dev.mailflow.delivery.smtp.MimeWalk.NotUnderstoodException;
  * quoted-printable, anything else base64. Nothing that anybody signed is touched: it would arrive as a forgery.
  */
 final class SevenBitContent {
-    private static final int IN_MEMORY = 256 * 1024;
     private static final int QUOTED_LINE = 75;
     private static final int BASE64_LINE = 57;
     private static final Set<String> SIGNED = Set.of(
@@ -48,7 +45,7 @@ final class SevenBitContent {
     private SevenBitContent() {}
 
     /**
-     * Converts; blocks. Small messages stay in memory, larger ones go to a temporary file that ends with the content.
+     * Converts; blocks. What it needs for the converted bytes ends when nobody refers to them any more.
      *
      * @throws NotUnderstoodException when it must stay as it is; the message says why
      */
@@ -57,23 +54,14 @@ final class SevenBitContent {
         try (InputStream in = content.open()) {
             new MimeWalk(in, survey).run();
         }
-        FileBackedOutputStream converted = new FileBackedOutputStream(IN_MEMORY, true);
-        try (InputStream in = content.open();
-                CountingOutputStream out = new CountingOutputStream(converted)) {
-            new MimeWalk(in, new Rewriting(survey.eightBit, out)).run();
-            long size = out.getCount();
-            return new MessageContent() {
-                @Override
-                public long size() {
-                    return size;
-                }
-
-                @Override
-                public InputStream open() throws IOException {
-                    return converted.asByteSource().openBufferedStream();
-                }
-            };
+        ContentBuffer converted = new ContentBuffer();
+        try (InputStream in = content.open()) {
+            new MimeWalk(in, new Rewriting(survey.eightBit, converted)).run();
+        } catch (IOException | NotUnderstoodException | RuntimeException e) {
+            converted.close();
+            throw e;
         }
+        return converted.content();
     }
 
     private static boolean isEightBit(byte[] bytes) {
