@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The gateway in a process of its own, as bin/gateway starts it, killed without a chance to tidy up. */
 class GatewayKillTest {
-    private static final int MAILS = 300;
+    private static final int MAILS = 3_000;
     private static final int SENDERS = 8;
     private static final int KILL_AFTER = 120;
     private static final Duration START = Duration.ofSeconds(90);
@@ -54,7 +54,7 @@ class GatewayKillTest {
                 String subject = "Mail " + i;
                 sending.add(senders.submit(() -> sendUnlessDown(port, subject, acknowledged)));
             }
-            await().atMost(START).until(() -> acknowledged.size() >= KILL_AFTER);
+            await().atMost(START).pollInterval(Duration.ofMillis(10)).until(() -> acknowledged.size() >= KILL_AFTER);
             process.destroyForcibly().waitFor();
             senders.shutdown();
             for (Future<?> each : sending) {

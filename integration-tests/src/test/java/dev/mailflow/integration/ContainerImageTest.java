@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -163,14 +162,12 @@ class ContainerImageTest {
     @Test
     void deliveredAndWaitingMailShouldSurviveAStop() throws Exception {
         try (ScriptedSmtpPeer peer = ScriptedSmtpPeer.builder().start()) {
-            int dead;
-            try (ServerSocket free = new ServerSocket(0)) {
-                dead = free.getLocalPort();
-            }
-            policyWithPartnerAt(dead);
+            policyWithPartnerAt(FreePort.CLOSED);
             GatewayScenario.await().untilAsserted(() -> assertThat(
                             podman.podman("exec", container, "mailflow", "explain", "--from=", "--to=a@away.test"))
                     .contains("connector away"));
+            // that was the file; the gateway reads it a moment later
+            GatewayScenario.await().until(() -> log().contains("was before"));
             SmtpSender sender = new SmtpSender("127.0.0.1", ports.smtp());
             sender.send("joe@fabrikam.test", List.of(MAILBOX), SmtpSender.message("delivered"));
             sender.send(MAILBOX, List.of("jane@away.test"), SmtpSender.message("waiting"));

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.net.SocketException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
@@ -168,7 +169,11 @@ final class DoorClient implements AutoCloseable {
 
     /** All lines of the reply. */
     List<String> lines(String line) throws IOException {
-        send((line + "\r\n").getBytes(StandardCharsets.ISO_8859_1));
+        try {
+            send((line + "\r\n").getBytes(StandardCharsets.ISO_8859_1));
+        } catch (SocketException e) {
+            return List.of();
+        }
         return replyLines();
     }
 
@@ -192,10 +197,15 @@ final class DoorClient implements AutoCloseable {
 
     private String readLine() throws IOException {
         ByteArrayOutputStream line = new ByteArrayOutputStream();
-        for (int c = in.read(); c >= 0 && c != '\n'; c = in.read()) {
-            if (c != '\r') {
-                line.write(c);
+        try {
+            for (int c = in.read(); c >= 0 && c != '\n'; c = in.read()) {
+                if (c != '\r') {
+                    line.write(c);
+                }
             }
+        } catch (SocketException e) {
+            // it closed with bytes of ours unread, which breaks the connection
+            return "";
         }
         return line.toString(StandardCharsets.ISO_8859_1);
     }

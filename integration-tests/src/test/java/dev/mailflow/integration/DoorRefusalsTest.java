@@ -57,7 +57,15 @@ class DoorRefusalsTest {
 
     @BeforeEach
     void forget() {
-        log.list.clear();
+        synchronized (log) {
+            log.list.clear();
+        }
+    }
+
+    private List<ILoggingEvent> lines() {
+        synchronized (log) {
+            return List.copyOf(log.list);
+        }
     }
 
     private List<MailFlowEvent.Refused> refusals() {
@@ -71,7 +79,7 @@ class DoorRefusalsTest {
         assertThat(refusal.stage()).isEqualTo(stage);
         assertThat(refusal.clientIp()).isEqualTo("127.0.0.9");
         assertThat(refusal.reply()).isEqualTo(reply);
-        assertThat(log.list).allSatisfy(line -> assertThat(line.getThrowableProxy())
+        assertThat(lines()).allSatisfy(line -> assertThat(line.getThrowableProxy())
                 .as(line.getFormattedMessage())
                 .isNull());
     }
@@ -217,10 +225,10 @@ class DoorRefusalsTest {
             client.reset();
         }
         GatewayScenario.await()
-                .untilAsserted(() -> assertThat(log.list).anySatisfy(line -> assertThat(line.getFormattedMessage())
+                .untilAsserted(() -> assertThat(lines()).anySatisfy(line -> assertThat(line.getFormattedMessage())
                         .contains("event=connection-lost client=127.0.0.9")));
         assertThat(refusals()).hasSize(before);
-        assertThat(log.list)
+        assertThat(lines())
                 .allSatisfy(line -> assertThat(line.getThrowableProxy()).isNull());
     }
 }

@@ -2,28 +2,18 @@
 package dev.mailflow.integration;
 
 import java.io.IOException;
-import java.net.ServerSocket;
-import java.util.ArrayList;
-import java.util.List;
 
 /** Free ports of loopback for a gateway that keeps them over a restart, instead of those of the sample configuration. */
 record FixedPorts(int smtp, int submission, int smtps, int imap, int imaps, int lmtp, int webadmin) {
     static FixedPorts free() throws IOException {
-        List<ServerSocket> sockets = new ArrayList<>();
-        try {
-            // all held at once, so that no port comes twice
-            for (int i = 0; i < 7; i++) {
-                sockets.add(new ServerSocket(0));
-            }
-            List<Integer> ports =
-                    sockets.stream().map(ServerSocket::getLocalPort).toList();
-            return new FixedPorts(
-                    ports.get(0), ports.get(1), ports.get(2), ports.get(3), ports.get(4), ports.get(5), ports.get(6));
-        } finally {
-            for (ServerSocket socket : sockets) {
-                socket.close();
-            }
-        }
+        return new FixedPorts(
+                FreePort.next(),
+                FreePort.next(),
+                FreePort.next(),
+                FreePort.next(),
+                FreePort.next(),
+                FreePort.next(),
+                FreePort.next());
     }
 
     GatewayScenario.Builder in(GatewayScenario.Builder scenario) {

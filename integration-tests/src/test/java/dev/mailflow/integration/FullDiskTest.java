@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -22,6 +23,8 @@ import org.junit.jupiter.api.io.TempDir;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
 import dev.mailflow.gateway.queue.DurableMailQueueFactory;
+import dev.mailflow.gateway.queue.QueueTrouble;
+import dev.mailflow.policy.event.MailFlowEvent;
 
 /** The gateway with all its data on a disk that becomes full. */
 class FullDiskTest {
@@ -132,14 +135,19 @@ class FullDiskTest {
                 send(session, "jane@busy.test", "waiting-" + i);
                 accepted.add("waiting-" + i);
             }
+            GatewayScenario.await()
+                    .until(() -> scenario.events(MailFlowEvent.Deferred.class).size() >= DEFERRED);
             small.leave(0);
-            awaitTrouble(true);
+            GatewayScenario.await().until(() -> queues().trouble()
+                    .filter(trouble -> trouble.kind() == QueueTrouble.Kind.NO_ROOM)
+                    .isPresent());
             session.command("MAIL FROM:<joe@contoso.com>", "452");
-            List<String> arrivedBefore = arrived();
+            // what was under way may still arrive
+            AtomicReference<List<String>> last = new AtomicReference<>(arrived());
             GatewayScenario.await()
                     .during(Duration.ofSeconds(4))
-                    .atMost(Duration.ofSeconds(20))
-                    .until(() -> arrived().equals(arrivedBefore));
+                    .atMost(Duration.ofSeconds(30))
+                    .until(() -> arrived().equals(last.getAndSet(arrived())));
 
             // and room again
             small.makeRoom();

@@ -239,8 +239,13 @@ final class GatewayScenario implements AutoCloseable {
     private static final Key<MailQueueFactory<? extends ManageableMailQueue>> QUEUES =
             Key.get(new TypeLiteral<MailQueueFactory<? extends ManageableMailQueue>>() {});
 
+    /** Waits for what comes about; while it does not, asking for it may fail. */
     static ConditionFactory await() {
-        return Awaitility.await().atMost(Duration.ofSeconds(60)).pollInterval(Duration.ofMillis(50));
+        return Awaitility.await()
+                .atMost(Duration.ofSeconds(60))
+                .pollInterval(Duration.ofMillis(50))
+                .ignoreExceptionsMatching(
+                        thrown -> thrown instanceof IOException || thrown instanceof IllegalStateException);
     }
 
     @Override

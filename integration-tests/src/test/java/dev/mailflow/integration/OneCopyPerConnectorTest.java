@@ -3,7 +3,6 @@ package dev.mailflow.integration;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -30,15 +29,11 @@ class OneCopyPerConnectorTest {
     @Test
     void mailShouldLeaveAsOneCopyPerConnectorAndADeadConnectorShouldDelayOnlyItsOwn(@TempDir Path directory)
             throws Exception {
-        int dead;
-        try (ServerSocket free = new ServerSocket(0)) {
-            dead = free.getLocalPort();
-        }
         try (ScriptedSmtpPeer red = ScriptedSmtpPeer.builder().start();
                 ScriptedSmtpPeer blue = ScriptedSmtpPeer.builder().start();
                 GatewayScenario scenario = GatewayScenario.in(directory)
                         .policy("<outboundConnectors>" + connector("red", red.port()) + connector("blue", blue.port())
-                                + connector("dead", dead) + "</outboundConnectors>")
+                                + connector("dead", FreePort.CLOSED) + "</outboundConnectors>")
                         .start()) {
             scenario.sender()
                     .send(
@@ -98,14 +93,10 @@ class OneCopyPerConnectorTest {
 
     @Test
     void lateMailShouldBeReturnedToItsSenderWithTheReason(@TempDir Path directory) throws Exception {
-        int dead;
-        try (ServerSocket free = new ServerSocket(0)) {
-            dead = free.getLocalPort();
-        }
         try (ScriptedSmtpPeer home = ScriptedSmtpPeer.builder().start();
                 GatewayScenario scenario = GatewayScenario.in(directory)
                         .policy("<outboundConnectors>"
-                                + connector("away", dead)
+                                + connector("away", FreePort.CLOSED)
                                         .replace(
                                                 "<tls",
                                                 "<retry schedule=\"1s\" warnAfter=\"1s\" expireAfter=\"3s\"/><tls")
@@ -117,7 +108,8 @@ class OneCopyPerConnectorTest {
                     .extracting(ReceivedMessage::text)
                     .anySatisfy(text ->
                             assertThat(text).contains("Action: failed", "Status: 5.4.7", "not delivered within 3s")));
-            assertThat(scenario.queued("away")).isEmpty();
+            GatewayScenario.await()
+                    .untilAsserted(() -> assertThat(scenario.queued("away")).isEmpty());
         }
     }
 

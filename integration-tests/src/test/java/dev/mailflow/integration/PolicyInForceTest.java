@@ -100,7 +100,7 @@ class PolicyInForceTest {
                         .start();
                 GatewayScenario scenario = GatewayScenario.in(directory)
                         .policy(routeTo(peer.port())
-                                .replace("<tls", "<retry schedule=\"1s\" warnAfter=\"1h\" expireAfter=\"2d\"/><tls"))
+                                .replace("<tls", "<retry schedule=\"5s\" warnAfter=\"1h\" expireAfter=\"2d\"/><tls"))
                         .start()) {
             PolicyRepository policies = scenario.gateway().instance(PolicyRepository.class);
             String before = policies.current().version();

@@ -3,8 +3,6 @@ package dev.mailflow.integration;
 
 import java.io.File;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -59,16 +57,10 @@ final class PostfixPeer implements AutoCloseable {
      */
     static PostfixPeer start(Path directory, String domain, String mailbox, String otherDomain, int otherPort)
             throws Exception {
-        PostfixPeer peer = new PostfixPeer(directory, freePort());
+        PostfixPeer peer = new PostfixPeer(directory, FreePort.next());
         peer.configure(domain, mailbox, otherDomain, otherPort);
         peer.run("postfix", "-c", peer.configuration.toString(), "start");
         return peer;
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        }
     }
 
     private void configure(String domain, String mailbox, String otherDomain, int otherPort) throws Exception {

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFileAttributeView;
@@ -49,8 +48,8 @@ final class PostfixPremises implements AutoCloseable {
     /** Prepared, not started: the gateway's port need not be known yet. */
     static PostfixPremises in(
             Path directory, String hostName, String mailboxDomain, TestCertificates.Issued shown, Path ca) {
-        try (ServerSocket free = new ServerSocket(0)) {
-            PostfixPremises postfix = new PostfixPremises(directory, free.getLocalPort());
+        try {
+            PostfixPremises postfix = new PostfixPremises(directory, FreePort.next());
             postfix.prepare(hostName, mailboxDomain, shown, ca);
             return postfix;
         } catch (IOException e) {

@@ -69,9 +69,9 @@ class StockJamesDoorTest {
 
     @Test
     void hooksShouldKeepTheTableInAStockJames(@TempDir Path directory) throws Exception {
-        int open = StockJamesTest.freePort();
-        int proxied = StockJamesTest.freePort();
-        int certified = StockJamesTest.freePort();
+        int open = FreePort.next();
+        int proxied = FreePort.next();
+        int certified = FreePort.next();
         try (ScriptedSmtpPeer world = ScriptedSmtpPeer.builder().start()) {
             StockJamesTest.install(directory, open);
             Path conf = directory.resolve("conf");

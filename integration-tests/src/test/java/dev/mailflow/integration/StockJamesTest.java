@@ -4,7 +4,6 @@ package dev.mailflow.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.File;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -34,7 +33,7 @@ class StockJamesTest {
         try (ScriptedSmtpPeer peer = ScriptedSmtpPeer.builder()
                 .startTls(CA.leaf("mail.fabrikam.com").issue())
                 .start()) {
-            int port = freePort();
+            int port = FreePort.next();
             install(directory, port);
             TestCertificates.writePem(directory.resolve("conf/ca.pem"), CA.certificate());
             Files.writeString(
@@ -101,7 +100,7 @@ class StockJamesTest {
                 "mail: d@contoso.com",
                 "targetAddress: SMTP:d@contoso.mail.cloud.example");
         people.startListening();
-        int port = freePort();
+        int port = FreePort.next();
         install(directory, port);
         Path mailets = directory.resolve("conf/mailetcontainer.xml");
         Files.writeString(
@@ -203,12 +202,6 @@ class StockJamesTest {
                 directory.resolve("conf") + File.pathSeparator + classpathWithoutMailflow(),
                 "org.apache.james.MemoryJamesServerMain",
                 List.of());
-    }
-
-    static int freePort() throws java.io.IOException {
-        try (ServerSocket free = new ServerSocket(0)) {
-            return free.getLocalPort();
-        }
     }
 
     static void awaitSmtp(ForkedProcess james, int port) {

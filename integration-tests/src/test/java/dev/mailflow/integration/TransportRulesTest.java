@@ -396,8 +396,9 @@ class TransportRulesTest {
         assertThat(scenario.events(MailFlowEvent.RuleFailed.class))
                 .extracting(MailFlowEvent.RuleFailed::effect)
                 .contains("the mail waits");
-        assertThat(scenario.spooled()).singleElement().satisfies(mail -> assertThat(mail.getErrorMessage())
-                .contains("transport rule 'reloaded' failed"));
+        GatewayScenario.await().untilAsserted(() -> assertThat(scenario.spooled())
+                .singleElement()
+                .satisfies(mail -> assertThat(mail.getErrorMessage()).contains("transport rule 'reloaded' failed")));
         assertThat(received(away, "fails")).isEmpty();
 
         changeRule(RELOADED.replace("redirect \"${1}\"", "keep"));

@@ -119,7 +119,7 @@ class DaneValidationTest {
                 "--conf",
                 conf.toString(),
                 "--timeout",
-                "3",
+                "20",
                 "--mx-port",
                 String.valueOf(peer.port()),
                 "--domain",

@@ -103,7 +103,7 @@ class HybridCheckTest {
         List<String> arguments = new ArrayList<>(List.of(
                 "--json",
                 "--timeout",
-                "3",
+                "20",
                 "--dns",
                 "127.0.0.1:" + dns.port(),
                 "--gateway",
@@ -151,7 +151,7 @@ class HybridCheckTest {
     void peopleShouldReadTheFindings() {
         setUp();
 
-        assertThat(wizard.run("check", "--timeout", "3", "--dns", "127.0.0.1:" + dns.port()))
+        assertThat(wizard.run("check", "--timeout", "20", "--dns", "127.0.0.1:" + dns.port()))
                 .isEqualTo(1);
 
         assertThat(wizard.out())

@@ -49,6 +49,9 @@ import reactor.core.publisher.Mono;
 final class DurableMailQueue implements ManageableMailQueue {
     private static final Logger LOGGER = LoggerFactory.getLogger(DurableMailQueue.class);
 
+    /** So that nobody comes a part of a millisecond early. */
+    private static final int NANOS_BELOW_A_MILLISECOND = 999_999;
+
     /** The latest time there is, year 5138; nobody waits longer. */
     private static final Instant LATEST = Instant.ofEpochMilli(99_999_999_999_999L);
 
@@ -134,7 +137,9 @@ final class DurableMailQueue implements ManageableMailQueue {
             return 0;
         }
         Instant now = clock.instant();
-        return (delay.compareTo(Duration.between(now, LATEST)) < 0 ? now.plus(delay) : LATEST).toEpochMilli();
+        return (delay.compareTo(Duration.between(now, LATEST)) < 0 ? now.plus(delay) : LATEST)
+                .plusNanos(NANOS_BELOW_A_MILLISECOND)
+                .toEpochMilli();
     }
 
     @Override

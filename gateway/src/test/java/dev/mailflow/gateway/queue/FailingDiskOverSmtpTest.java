@@ -8,6 +8,8 @@ import static org.awaitility.Awaitility.await;
 import java.nio.file.Path;
 import java.time.Duration;
 
+import org.apache.james.queue.api.MailQueueFactory;
+import org.apache.james.queue.api.ManageableMailQueue;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -68,6 +70,12 @@ class FailingDiskOverSmtpTest {
                 .contains(subjects));
     }
 
+    /** A mail is in its mailbox before the queue has noted that it need not be delivered again. */
+    private static void awaitProcessed(DurableMailQueueFactory queues) {
+        ManageableMailQueue spool = queues.createQueue(MailQueueFactory.SPOOL);
+        await().atMost(PATIENCE).until(() -> spool.getSize() == 0);
+    }
+
     @Test
     void mailShouldBeRefusedAndNotLostWhenTheDiskFails() throws Exception {
         FaultyDisk disk = new FaultyDisk();
@@ -78,6 +86,8 @@ class FailingDiskOverSmtpTest {
             awaitArrived(gateway, mailbox, "Before");
             DurableMailQueueFactory queues = gateway.instance(DurableMailQueueFactory.class);
 
+            awaitProcessed(queues);
+
             // a disk that does not write for a time
             disk.fail(FaultyDisk.Operation.WRITE, FaultyDisk.Operation.TRUNCATE);
             assertRefused(gateway, mailbox, "First", ".");
@@ -87,6 +97,7 @@ class FailingDiskOverSmtpTest {
             send(gateway, mailbox, "First");
             awaitArrived(gateway, mailbox, "Before", "First");
             assertThat(MailClient.subjects(gateway, mailbox)).hasSize(2);
+            awaitProcessed(queues);
 
             // and one of which nobody knows what it holds
             disk.fail(FaultyDisk.Operation.FORCE);

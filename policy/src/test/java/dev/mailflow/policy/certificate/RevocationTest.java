@@ -36,7 +36,7 @@ class RevocationTest {
     private final AtomicInteger asked = new AtomicInteger();
     private final CountDownLatch never = new CountDownLatch(1);
     private final ExecutorService threads = Executors.newCachedThreadPool();
-    private final Revocation revocation = new Revocation(threads, Duration.ofSeconds(2));
+    private final Revocation revocation = new Revocation(threads, Duration.ofSeconds(15));
 
     private byte[] list = {};
     private HttpServer server;
@@ -115,16 +115,16 @@ class RevocationTest {
 
     @Test
     void certificateShouldBeAcceptedWhenNobodyAnswers() {
+        Revocation impatient = new Revocation(threads, Duration.ofSeconds(1));
+        Issued nowhere = ca.leaf("mail.fabrikam.com")
+                .crl("http://127.0.0.1:1/none-client.crl")
+                .issue();
+        Issued unanswered =
+                ca.leaf("mail.fabrikam.com").crl(url + "/never-client.crl").issue();
         long from = System.nanoTime();
 
-        assertThat(objection(ca.leaf("mail.fabrikam.com")
-                        .crl("http://127.0.0.1:1/none-client.crl")
-                        .issue()))
-                .isEmpty();
-        assertThat(objection(ca.leaf("mail.fabrikam.com")
-                        .crl(url + "/never-client.crl")
-                        .issue()))
-                .isEmpty();
+        assertThat(objection(nowhere, impatient)).isEmpty();
+        assertThat(objection(unanswered, impatient)).isEmpty();
         assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(20));
     }
 
