@@ -45,6 +45,7 @@ import dev.mailflow.gateway.host.OwnNameModule;
 import dev.mailflow.gateway.queue.MailQueueModule;
 import dev.mailflow.gateway.repository.MailRepositoryModule;
 import dev.mailflow.gateway.smtp.GatewaySmtpServerFactory;
+import dev.mailflow.gateway.storage.IncomingFiles;
 import dev.mailflow.gateway.webadmin.MailFlowRoutes;
 import dev.mailflow.gateway.webadmin.WebAdminAuthenticationModule;
 import dev.mailflow.hooks.Transactions;
@@ -105,6 +106,8 @@ final class Assembly {
                                 .in(Scopes.SINGLETON);
                         bind(ConfigurationProvider.class).toInstance(configuration);
                         bind(PropertiesProvider.class).toInstance(properties);
+                        bind(IncomingFiles.class)
+                                .toInstance(new IncomingFiles(DataDirectory.incoming(directories.data())));
                     }
 
                     /** The dialogue is not on the event loop here. */

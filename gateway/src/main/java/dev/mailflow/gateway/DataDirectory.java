@@ -11,9 +11,12 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 
+import dev.mailflow.gateway.storage.IncomingFiles;
+
 /** The data directory while one gateway owns it: two would corrupt each other's queues. */
 final class DataDirectory implements AutoCloseable {
     private static final String LOCK = "gateway.lock";
+    private static final String INCOMING = "tmp";
 
     private final FileChannel channel;
 
@@ -21,7 +24,15 @@ final class DataDirectory implements AutoCloseable {
         this.channel = channel;
     }
 
-    /** Creates the directory, readable by its owner only, if it is missing, and takes its lock. */
+    /** Where messages lie while they come in, below the data directory. */
+    static Path incoming(Path directory) {
+        return directory.resolve(INCOMING);
+    }
+
+    /**
+     * Creates the directory, readable by its owner only, if it is missing, takes its lock, and removes what an earlier owner
+     * left half received.
+     */
     static DataDirectory own(Path directory) throws GatewayStartException {
         try {
             if (!Files.isDirectory(directory)) {
@@ -34,6 +45,12 @@ final class DataDirectory implements AutoCloseable {
                 channel.close();
                 throw new GatewayStartException("The data directory " + directory
                         + " is in use by another gateway; stop that one, or give this one its own --data directory");
+            }
+            try {
+                IncomingFiles.prepare(incoming(directory));
+            } catch (IOException e) {
+                channel.close();
+                throw e;
             }
             return new DataDirectory(channel);
         } catch (IOException e) {

@@ -9,13 +9,16 @@ import org.apache.james.protocols.api.ProxyInformation;
 import org.apache.james.protocols.smtp.SMTPConfiguration;
 import org.apache.james.smtpserver.ExtendedSMTPSession;
 
+import dev.mailflow.gateway.storage.IncomingMessage;
+
 /**
- * James's session, whose remote address never makes anybody wait for reverse DNS: {@code getHostName()} of it is the
+ * James's session, which has the message that comes in ({@link ReceiveLines}), and whose remote address never makes anybody wait for reverse DNS: {@code getHostName()} of it is the
  * client's confirmed name or its address. Once a sender is accepted the name is worth a short wait ({@link ClientNames}).
  */
 final class GatewaySmtpSession extends ExtendedSMTPSession {
     private final ClientNames names;
     private Optional<ClientNames.Client> client = Optional.empty();
+    private Optional<IncomingMessage> incoming = Optional.empty();
 
     GatewaySmtpSession(SMTPConfiguration configuration, ProtocolTransport transport, ClientNames names) {
         super(configuration, transport);
@@ -28,6 +31,28 @@ final class GatewaySmtpSession extends ExtendedSMTPSession {
     public void setProxyInformation(ProxyInformation information) {
         super.setProxyInformation(information);
         client = Optional.of(names.of(information.getSource().getAddress()));
+    }
+
+    /** A message begins to come in. */
+    void begin(IncomingMessage message) {
+        incoming = Optional.of(message);
+    }
+
+    /** The message that comes in. */
+    IncomingMessage incoming() {
+        return incoming.orElseThrow();
+    }
+
+    /** Forgets the transaction, and the message that came in with it. */
+    @Override
+    public void resetState() {
+        super.resetState();
+        forgetMessage();
+    }
+
+    void forgetMessage() {
+        incoming.ifPresent(IncomingMessage::dispose);
+        incoming = Optional.empty();
     }
 
     /** @return null when the client was gone before anybody asked, as James's session does */

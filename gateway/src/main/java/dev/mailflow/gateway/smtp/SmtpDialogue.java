@@ -101,6 +101,15 @@ final class SmtpDialogue extends SMTPChannelInboundHandler {
     }
 
     @Override
+    protected void cleanup(ChannelHandlerContext context) {
+        session(context)
+                .filter(GatewaySmtpSession.class::isInstance)
+                .map(GatewaySmtpSession.class::cast)
+                .ifPresent(GatewaySmtpSession::forgetMessage);
+        super.cleanup(context);
+    }
+
+    @Override
     public void pushLineHandler(ChannelInboundHandlerAdapter handler) {
         reading.incrementAndGet();
         super.pushLineHandler(handler);

@@ -96,6 +96,10 @@ public record SmtpReply(int code, String enhancedStatus, String text) {
         return new SmtpReply(451, "4.3.0", "Mail queue is not available, try again later");
     }
 
+    public static SmtpReply messageNotStored() {
+        return new SmtpReply(451, "4.3.0", "Message cannot be stored now, try again later");
+    }
+
     public static SmtpReply notAConfiguredProxy(IpAddress peer) {
         return new SmtpReply(554, "5.7.1", "PROXY header refused, host [" + peer + "] is not a configured proxy");
     }
