@@ -8,7 +8,6 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.stream.Collectors;
 
 import org.xbill.DNS.Name;
 import org.xbill.DNS.TLSARecord;
@@ -116,16 +115,16 @@ public final class DaneLookup {
                 records.add(TlsaRecord.of(tlsa));
             }
         });
-        // RFC 7672 section 3.2.2: the TLSA base domain, then the mail domain and what it is an alias of
+        Set<TlsaRecord> decisive = TlsaRecords.decisive(records);
         Set<String> names = new LinkedHashSet<>();
-        names.add(shown(base));
-        names.addAll(target.mailDomains());
+        // only an authority's word is about names (RFC 7672 section 3.1.1): otherwise all domains share connections
+        if (decisive.stream().anyMatch(each -> each.usage() == TlsaRecord.DANE_TA)) {
+            // RFC 7672 section 3.2.2: the TLSA base domain, then the mail domain and what it is an alias of
+            names.add(shown(base));
+            names.addAll(target.mailDomains());
+        }
         return new DaneAnswer.Published(
-                new PublishedTrust.Dane(
-                        TlsaRecords.decisive(records),
-                        shown(base),
-                        shown(owner),
-                        names.stream().collect(Collectors.toList())),
+                new PublishedTrust.Dane(decisive, shown(base), shown(owner), List.copyOf(names)),
                 records.stream().map(TlsaRecord::rdata).sorted().toList());
     }
 

@@ -31,7 +31,8 @@ public sealed interface PublishedTrust {
      * @param usable those that can be judged by; empty: there are only others, and the certificate goes unchecked
      * @param baseDomain the name under which they were found
      * @param owner the whole name, {@code _25._tcp.mx.example}
-     * @param names whom a certificate of a DANE-TA authority must speak for, one of them
+     * @param names whom a certificate of a DANE-TA authority must speak for, one of them; empty where no such authority
+     *     counts, so that all domains of a host hold the same against it and share its connections
      */
     record Dane(Set<TlsaRecord> usable, String baseDomain, String owner, List<String> names) implements PublishedTrust {
         public Dane {

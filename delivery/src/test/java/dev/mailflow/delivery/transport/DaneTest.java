@@ -116,6 +116,14 @@ class DaneTest {
         host("ta-name", withRoot(CA.leaf("elsewhere.example").issue()), "2 0 1 " + sha256(ROOT));
         host("ta-domain", withRoot(CA.leaf("ta-domain.sec.test").issue()), "2 0 1 " + sha256(ROOT));
         host("ta-expired", withRoot(CA.leaf("mx-ta-expired.sec.test").expired().issue()), "2 0 1 " + sha256(ROOT));
+        host("shared", OWN, "3 1 1 " + own, "3 0 1 " + sha256(OWN.certificate()));
+        SIGNED.append("shared-too MX 10 mx-shared\n");
+        host(
+                "ta-shared",
+                withRoot(CA.leaf("ta-shared.sec.test").issue()),
+                "2 0 1 " + sha256(ROOT),
+                "3 1 1 " + key(ROOT));
+        SIGNED.append("ta-shared-too MX 10 mx-ta-shared\n");
         host("unusable", OWN, "1 1 1 " + own, "3 1 9 " + own, "3 1 1 abcd");
         host("unusable-plain", Optional.empty(), "0 0 1 " + own);
         host("absent", OWN);
@@ -416,6 +424,34 @@ class DaneTest {
     void mailThatRequiresTlsShouldWaitWhileDnssecCannotBeChecked(String domain) {
         assertThat(sendRequiringTls(domain, TlsRequirement.of(TlsLevel.OPPORTUNISTIC)))
                 .isInstanceOf(Deferred.class);
+    }
+
+    @Test
+    void domainsOfAHostWhoseRecordsIgnoreNamesShouldShareAConnection() {
+        TlsRequirement tls = TlsRequirement.of(TlsLevel.DANE);
+
+        assertThat(send(outbound, "shared.sec.test", tls)).isInstanceOf(Delivered.class);
+        assertThat(send(outbound, "shared-too.sec.test", tls)).isInstanceOf(Delivered.class);
+
+        ScriptedSmtpPeer peer = PEERS.get("shared");
+        assertThat(peer.messages()).hasSize(2);
+        assertThat(peer.sessions()).hasSize(1);
+    }
+
+    @Test
+    void certificateOfAnAuthorityShouldServeOnlyTheDomainsThatItNames() {
+        TlsRequirement tls = TlsRequirement.of(TlsLevel.DANE);
+
+        assertThat(send(outbound, "ta-shared.sec.test", tls)).isInstanceOf(Delivered.class);
+        // now there are a connection and a TLS session that somebody found good
+        assertThat(send(outbound, "ta-shared-too.sec.test", tls)).isInstanceOfSatisfying(Deferred.class, deferred -> {
+            assertThat(deferred.reason()).contains("certificate names ta-shared.sec.test do not match");
+        });
+        assertThat(send(outbound, "ta-shared.sec.test", tls)).isInstanceOf(Delivered.class);
+
+        assertThat(PEERS.get("ta-shared").messages())
+                .hasSize(2)
+                .allMatch(message -> message.recipients().toString().contains("x@ta-shared.sec.test"));
     }
 
     @Test
