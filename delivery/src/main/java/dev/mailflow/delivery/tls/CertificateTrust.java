@@ -36,12 +36,16 @@ final class CertificateTrust {
     private static final String SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
 
     private final Set<X509Certificate> anchors;
+    private final Set<TrustAnchor> ends;
     private final String anchorsShown;
     private final RevocationCheck revocation;
     private final Clock clock;
 
     CertificateTrust(TrustAnchors anchors, RevocationCheck revocation, Clock clock) throws GeneralSecurityException {
         this.anchors = Set.copyOf(anchors.isJdk() ? jdkAnchors() : anchors.certificates());
+        this.ends = this.anchors.stream()
+                .map(anchor -> new TrustAnchor(anchor, null))
+                .collect(Collectors.toUnmodifiableSet());
         this.anchorsShown = anchors.toString();
         this.revocation = revocation;
         this.clock = clock;
@@ -83,11 +87,7 @@ final class CertificateTrust {
         try {
             X509CertSelector target = new X509CertSelector();
             target.setCertificate(leaf);
-            PKIXBuilderParameters parameters = new PKIXBuilderParameters(
-                    anchors.stream()
-                            .map(anchor -> new TrustAnchor(anchor, null))
-                            .collect(Collectors.toSet()),
-                    target);
+            PKIXBuilderParameters parameters = new PKIXBuilderParameters(ends, target);
             parameters.addCertStore(CertStore.getInstance("Collection", new CollectionCertStoreParameters(chain)));
             parameters.setDate(Date.from(clock.instant()));
             // revocation is asked separately, because it needs the network and a time limit

@@ -45,6 +45,10 @@ public final class TlsClients {
 
     private final Cache<Demands, SSLContext> contexts =
             CacheBuilder.newBuilder().maximumSize(1000).build();
+    /** To read the JDK's authorities takes long, and those who ask for a context must not wait. */
+    private final Cache<TrustAnchors, CertificateTrust> trusts =
+            CacheBuilder.newBuilder().maximumSize(100).build();
+
     private final List<String> protocols;
     private final RevocationCheck revocation;
     private final TrustAnchors webAuthorities;
@@ -130,10 +134,19 @@ public final class TlsClients {
     private RequiredTrust floor(TlsRequirement requirement) throws GeneralSecurityException {
         return switch (requirement.level()) {
             case OPPORTUNISTIC, ENCRYPT, DANE -> RequiredTrust.unchecked();
-            case CA, DOMAIN -> RequiredTrust.pkix(new CertificateTrust(requirement.trustAnchors(), revocation, clock));
+            case CA, DOMAIN -> RequiredTrust.pkix(trust(requirement.trustAnchors()));
             case PINNED -> RequiredTrust.pinned(requirement.pins());
             case NONE -> throw new GeneralSecurityException("TLS level 'none' makes no TLS connection");
         };
+    }
+
+    /** The same for the same authorities, which are read once. */
+    CertificateTrust trust(TrustAnchors anchors) throws GeneralSecurityException {
+        try {
+            return trusts.get(anchors, () -> new CertificateTrust(anchors, revocation, clock));
+        } catch (ExecutionException e) {
+            throw new GeneralSecurityException(e.getCause().getMessage(), e.getCause());
+        }
     }
 
     private RequiredTrust.PublishedCheck published(PublishedTrust trust) throws GeneralSecurityException {
@@ -145,7 +158,7 @@ public final class TlsClients {
             };
         }
         // testing mode is judged after the handshake, which it must not disturb
-        CertificateTrust pkix = new CertificateTrust(webAuthorities, revocation, clock);
+        CertificateTrust pkix = trust(webAuthorities);
         return trust.enforced() ? pkix::check : (chain, stapled) -> {};
     }
 
@@ -212,7 +225,7 @@ public final class TlsClients {
             for (Certificate each : session.getPeerCertificates()) {
                 chain.add((X509Certificate) each);
             }
-            new CertificateTrust(webAuthorities, revocation, clock).check(chain, Map.of());
+            trust(webAuthorities).check(chain, Map.of());
             name(published).check(chain.get(0));
             return Optional.empty();
         } catch (CertificateRefusedException e) {

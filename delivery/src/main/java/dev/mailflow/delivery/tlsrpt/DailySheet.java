@@ -64,6 +64,16 @@ final class DailySheet {
             return failures;
         }
 
+        private PolicySheet copy() {
+            PolicySheet copy = new PolicySheet();
+            copy.type = type;
+            copy.text = text;
+            copy.mxHosts = mxHosts;
+            copy.successes = successes;
+            failures.forEach(each -> copy.failures.add(each.copy()));
+            return copy;
+        }
+
         private boolean isOf(TlsSession.Policy policy) {
             return type.equals(policy.type()) && text.equals(policy.text()) && mxHosts.equals(policy.mxHosts());
         }
@@ -109,6 +119,26 @@ final class DailySheet {
         long count() {
             return count;
         }
+
+        private FailureCount copy() {
+            FailureCount copy = new FailureCount();
+            copy.result = result;
+            copy.mxHost = mxHost;
+            copy.address = address;
+            copy.ourAddress = ourAddress;
+            copy.detail = detail;
+            copy.count = count;
+            return copy;
+        }
+    }
+
+    /** One that stays as it is now. */
+    DailySheet copy() {
+        DailySheet copy = new DailySheet();
+        policies.forEach(each -> copy.policies.add(each.copy()));
+        copy.reportedTo.addAll(reportedTo);
+        copy.nextTry = nextTry;
+        return copy;
     }
 
     void count(TlsSession session) {

@@ -20,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 import javax.mail.MessagingException;
 import javax.mail.internet.AddressException;
@@ -69,6 +70,10 @@ public final class TlsReports implements TlsSession.Observer {
     private final Map<String, Boolean> asked = new HashMap<>();
     /** What is being sent: day and domain. Guarded by this. */
     private final Set<String> sending = new HashSet<>();
+    /** Held while what changed is written, lest the older overwrite the newer; taken before this, and never to observe. */
+    private final Object writing = new Object();
+    /** Whether a write waits for its turn. */
+    private final AtomicBoolean writeWaits = new AtomicBoolean();
 
     private LocalDate today;
     private boolean changed;
@@ -206,14 +211,13 @@ public final class TlsReports implements TlsSession.Observer {
     }
 
     private CompletionStage<Boolean> send(Due due, Set<String> destinations) {
-        TlsReport report;
-        List<String> missing;
+        DailySheet sheet;
         synchronized (this) {
-            report = TlsReport.of(due.domain(), due.day(), due.sheet(), settings);
-            missing = destinations.stream()
-                    .filter(each -> !due.sheet().isReportedTo(each))
-                    .toList();
+            sheet = due.sheet().copy();
         }
+        TlsReport report = TlsReport.of(due.domain(), due.day(), sheet, settings);
+        List<String> missing =
+                destinations.stream().filter(each -> !sheet.isReportedTo(each)).toList();
         CompletionStage<Boolean> all = CompletableFuture.completedFuture(true);
         for (String destination : missing) {
             CompletionStage<Boolean> one = send(report, destination).handle((sent, thrown) -> {
@@ -329,23 +333,35 @@ public final class TlsReports implements TlsSession.Observer {
     }
 
     private void saveSoon() {
+        if (!writeWaits.compareAndSet(false, true)) {
+            return;
+        }
         try {
             blocking.execute(this::save);
         } catch (RejectedExecutionException e) {
+            writeWaits.set(false);
             LOGGER.debug("Delivery is ending: what changed is written when reports close", e);
         }
     }
 
     private void save() {
-        byte[] encoded;
-        synchronized (this) {
-            if (!changed) {
-                return;
+        synchronized (writing) {
+            writeWaits.set(false);
+            Map<String, Map<String, DailySheet>> copy = new HashMap<>();
+            synchronized (this) {
+                if (!changed) {
+                    return;
+                }
+                changed = false;
+                days.forEach((day, sheets) -> {
+                    Map<String, DailySheet> copies = new HashMap<>();
+                    sheets.forEach((domain, sheet) -> copies.put(domain, sheet.copy()));
+                    copy.put(day, copies);
+                });
             }
-            changed = false;
-            encoded = file.encode(days);
+            // takes long, and whoever counts a session must not wait for it
+            file.writeNow(file.encode(copy));
         }
-        file.writeNow(encoded);
     }
 
     /** Writes down what changed since the last time; blocks. */
