@@ -166,7 +166,7 @@ public final class HttpsClient {
         PeerIdentity identity;
         SSLEngine engine;
         try {
-            identity = PeerIdentity.of(List.of(host))
+            identity = PeerIdentity.alternativeName(host)
                     .orElseThrow(() -> new CertificateRefusedException(
                             TlsFault.CERTIFICATE_HOST_MISMATCH, "no certificate can be named '" + host + "'"));
             engine = tls.engine(requirement, Optional.empty(), host, address.getPort());

@@ -37,6 +37,34 @@ public sealed interface PeerIdentity {
                 : Optional.of(new OneOf(names.stream().distinct().toList()));
     }
 
+    /** A host name that must be among the subject alternative names (RFC 8461 section 4.2); empty: none can be it. */
+    static Optional<PeerIdentity> alternativeName(String host) {
+        try {
+            return Optional.of(
+                    new AlternativeName(new DomainPattern(DomainPattern.Kind.EXACT, DomainPattern.normalize(host))));
+        } catch (IllegalArgumentException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** A DNS name for which no CN will do. */
+    record AlternativeName(DomainPattern name) implements PeerIdentity {
+        @Override
+        public void check(X509Certificate certificate) throws CertificateRefusedException {
+            CertificateNames found = CertificateNames.withoutCommonName(certificate);
+            if (!found.satisfy(name)) {
+                throw new CertificateRefusedException(
+                        TlsFault.CERTIFICATE_HOST_MISMATCH,
+                        "subject alternative names " + found + " do not match '" + this + "'");
+            }
+        }
+
+        @Override
+        public String toString() {
+            return name.toString();
+        }
+    }
+
     /** Any of some DNS names; never empty. */
     record OneOf(List<DomainPattern> names) implements PeerIdentity {
         public OneOf {

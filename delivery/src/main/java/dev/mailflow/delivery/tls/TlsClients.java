@@ -210,7 +210,7 @@ public final class TlsClients {
     }
 
     private static PeerIdentity name(PublishedTrust.MtaSts published) throws CertificateRefusedException {
-        return PeerIdentity.of(List.of(published.host()))
+        return PeerIdentity.alternativeName(published.host())
                 .orElseThrow(() -> new CertificateRefusedException(
                         TlsFault.CERTIFICATE_HOST_MISMATCH, "no certificate can be named '" + published.host() + "'"));
     }

@@ -66,6 +66,8 @@ class PublishedPolicyTest {
             CA.leaf("mx.elsewhere.test").issue();
     private static final TestCertificates.Issued LATE =
             CA.leaf("mx.d.test").expired().issue();
+    private static final TestCertificates.Issued CN_ONLY =
+            CA.leafWithoutSan("mx.d.test").issue();
     private static final TestCertificates.Issued OWN = TestCertificates.selfSigned("mx.d.test");
     private static final String POLICY = "mta-sts.d.test/.well-known/mta-sts.txt";
     private static final TlsRequirement TLS =
@@ -118,6 +120,7 @@ class PublishedPolicyTest {
             case "wrong name" -> builder.startTls(WRONG);
             case "self-signed" -> builder.startTls(OWN);
             case "expired" -> builder.startTls(LATE);
+            case "no SAN" -> builder.startTls(CN_ONLY);
             case "no TLS at all" -> builder.brokenTls();
             default -> {
                 // without TLS
@@ -191,6 +194,7 @@ class PublishedPolicyTest {
         "enforce, *.test, good, does not name MX host 'mx.d.test'",
         "enforce, other.d.test, good, does not name MX host 'mx.d.test'",
         "enforce, mx.d.test, wrong name, do not match 'mx.d.test'",
+        "enforce, mx.d.test, no SAN, do not match 'mx.d.test'",
         "enforce, mx.d.test, self-signed, is self-signed",
         "enforce, mx.d.test, plain, did not offer STARTTLS",
         "testing, mx.d.test, good, opportunistic",
@@ -442,6 +446,7 @@ class PublishedPolicyTest {
         "testing, mx.d.test, good, sts, ''",
         "testing, mx.d.test, self-signed, sts, certificate-not-trusted",
         "testing, mx.d.test, wrong name, sts, certificate-host-mismatch",
+        "testing, mx.d.test, no SAN, sts, certificate-host-mismatch",
         "testing, other.d.test, good, sts, validation-failure",
         "testing, other.d.test, self-signed, sts, validation-failure",
         "testing, other.d.test, plain, sts, starttls-not-supported",
@@ -460,6 +465,7 @@ class PublishedPolicyTest {
         "huge, mx.d.test, good, no-policy-found, sts-policy-fetch-error",
         "stranger, mx.d.test, good, no-policy-found, sts-webpki-invalid",
         "late, mx.d.test, good, no-policy-found, sts-webpki-invalid",
+        "no SAN, mx.d.test, good, no-policy-found, sts-webpki-invalid",
         "broken, mx.d.test, good, no-policy-found, sts-policy-invalid",
         "none, mx.d.test, good, no-policy-found, ''"
     })
@@ -472,6 +478,7 @@ class PublishedPolicyTest {
             case "huge" -> web.page(POLICY, 200, "text/plain", "mx: mx.d.test\r\n".repeat(10_000));
             case "stranger" -> another(TestCertificates.selfSigned("mta-sts.d.test"));
             case "late" -> another(CA.leaf("mta-sts.d.test").expired().issue());
+            case "no SAN" -> another(CA.leafWithoutSan("mta-sts.d.test").issue());
             default -> publish("1", mode, mx);
         }
         dns.txt("_smtp._tls.d.test", "v=TLSRPTv1;rua=mailto:r@d.test");

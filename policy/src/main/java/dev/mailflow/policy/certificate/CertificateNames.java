@@ -1,10 +1,13 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.policy.certificate;
 
-import java.security.cert.CertificateParsingException;
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 import javax.naming.InvalidNameException;
 import javax.naming.ldap.LdapName;
@@ -21,34 +24,88 @@ import dev.mailflow.policy.domain.DomainPattern;
  */
 public record CertificateNames(List<String> names) {
 
-    private static final int SAN_DNS = 2;
+    private static final String SUBJECT_ALTERNATIVE_NAME = "2.5.29.17";
+    private static final int OCTET_STRING = 0x04;
+    private static final int SEQUENCE = 0x30;
+    /** GeneralName: [2] IMPLICIT IA5String. */
+    private static final int DNS_NAME = 0x82;
 
     public CertificateNames {
         names = List.copyOf(names);
     }
 
     public static CertificateNames of(X509Certificate certificate) {
+        return alternatives(certificate).orElseGet(() -> new CertificateNames(commonName(certificate)));
+    }
+
+    /** Its SAN dNSNames alone, for those to whom the CN is no name (RFC 8461 section 4.2). */
+    public static CertificateNames withoutCommonName(X509Certificate certificate) {
+        return alternatives(certificate).orElseGet(() -> new CertificateNames(List.of()));
+    }
+
+    /** Empty: there is no SAN at all. */
+    private static Optional<CertificateNames> alternatives(X509Certificate certificate) {
+        return Optional.ofNullable(certificate.getExtensionValue(SUBJECT_ALTERNATIVE_NAME))
+                .map(der -> new CertificateNames(dnsNames(der)));
+    }
+
+    /**
+     * Read here and not by the JDK, to which a SAN with one malformed name, of whatever kind, is none at all: what is
+     * malformed is left out, and the CN does not come in its place. A SAN that is no list speaks for no name: the caller
+     * fails closed.
+     */
+    private static List<String> dnsNames(byte[] der) {
         try {
-            var alternatives = certificate.getSubjectAlternativeNames();
-            if (alternatives != null && !alternatives.isEmpty()) {
-                List<String> names = new ArrayList<>();
-                for (List<?> alternative : alternatives) {
-                    if (alternative.get(0).equals(SAN_DNS) && alternative.get(1) instanceof String name) {
+            List<String> names = new ArrayList<>();
+            ByteBuffer list = element(element(ByteBuffer.wrap(der), OCTET_STRING), SEQUENCE);
+            while (list.hasRemaining()) {
+                int tag = list.get(list.position()) & 0xff;
+                ByteBuffer content = element(list, tag);
+                if (tag == DNS_NAME) {
+                    String name = StandardCharsets.ISO_8859_1.decode(content).toString();
+                    if (name.chars().allMatch(character -> character > ' ' && character < 0x7f)) {
                         names.add(DomainPattern.normalize(name));
                     }
                 }
-                return new CertificateNames(names);
             }
+            return names;
+        } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            return List.of();
+        }
+    }
+
+    /** The content of the next DER element, which is passed over. */
+    private static ByteBuffer element(ByteBuffer der, int tag) {
+        int found = der.get() & 0xff;
+        if (found != tag) {
+            throw new IllegalArgumentException("found tag " + found + ", expected " + tag);
+        }
+        int length = der.get() & 0xff;
+        if (length > 0x80 && length <= 0x83) {
+            int more = length - 0x80;
+            length = 0;
+            for (int i = 0; i < more; i++) {
+                length = length << 8 | (der.get() & 0xff);
+            }
+        } else if (length >= 0x80) {
+            throw new IllegalArgumentException("found length " + length);
+        }
+        ByteBuffer content = der.slice(der.position(), length);
+        der.position(der.position() + length);
+        return content;
+    }
+
+    private static List<String> commonName(X509Certificate certificate) {
+        try {
             for (Rdn rdn : new LdapName(certificate.getSubjectX500Principal().getName()).getRdns()) {
                 if (rdn.getType().equalsIgnoreCase("CN")) {
-                    return new CertificateNames(List.of(DomainPattern.normalize(String.valueOf(rdn.getValue()))));
+                    return List.of(DomainPattern.normalize(String.valueOf(rdn.getValue())));
                 }
             }
-        } catch (CertificateParsingException | InvalidNameException | IllegalArgumentException e) {
-            // A certificate whose names cannot be read speaks for no name: the caller fails closed.
-            return new CertificateNames(List.of());
+        } catch (InvalidNameException e) {
+            // as if it had none
         }
-        return new CertificateNames(List.of());
+        return List.of();
     }
 
     /**

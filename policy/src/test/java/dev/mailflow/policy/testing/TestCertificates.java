@@ -297,6 +297,17 @@ public final class TestCertificates {
             return this;
         }
 
+        /** Also for a URI, which may be malformed. */
+        public Draft uri(String uri) {
+            alternatives.add(new GeneralName(GeneralName.uniformResourceIdentifier, uri));
+            return this;
+        }
+
+        /** Also for another DNS name, which may be malformed. */
+        public Draft dnsName(String name) {
+            return dnsNames(name);
+        }
+
         /** Ended yesterday. */
         public Draft expired() {
             notBefore = Instant.now().minus(Duration.ofDays(30));
