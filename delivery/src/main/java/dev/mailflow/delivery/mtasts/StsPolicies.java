@@ -4,16 +4,21 @@ package dev.mailflow.delivery.mtasts;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,6 +26,8 @@ import org.xbill.DNS.Name;
 import org.xbill.DNS.TXTRecord;
 import org.xbill.DNS.TextParseException;
 import org.xbill.DNS.Type;
+
+import com.google.common.util.concurrent.MoreExecutors;
 
 import dev.mailflow.delivery.https.HttpsClient;
 import dev.mailflow.delivery.nexthop.DnsAnswer;
@@ -34,6 +41,10 @@ import dev.mailflow.delivery.tls.TlsFault;
  * server no longer know of it, for that is what an attacker would bring about. One that cannot be fetched and is not
  * remembered does not hold (section 3.3); it is not asked for again for five minutes.
  *
+ * <p>A policy that mail has asked for since it was fetched is fetched again before it gets old. A few at a time are, those
+ * first that end first, and each at another age, so that those that were fetched together do not come due together. Nobody's
+ * web server is asked for ever because of one mail.
+ *
  * <p>Nothing blocks. Memory is bounded by {@value #MOST_POLICIES} policies; beyond, the one that ends first goes.
  */
 public final class StsPolicies {
@@ -43,8 +54,14 @@ public final class StsPolicies {
     private static final Duration AFTER_FAILURE = Duration.ofMinutes(5);
     /** RFC 8461 section 3.2: 64 KiB are allowed to be too much. */
     private static final int LARGEST = 64 * 1024;
-    /** How old a policy may get before it is fetched again, so that it does not end while mail is waiting. */
+    /** How old a policy in use may get before it is fetched again, so that it does not end while mail is waiting. */
     private static final Duration REFRESH = Duration.ofDays(1);
+    /** The last quarter of that time is what renewals are spread over. */
+    private static final int SPREAD = 4;
+    /** How many policies are renewed at a time. */
+    private static final int MOST_RENEWALS = 10;
+    /** How much longer a renewal that failed rests, at most; web servers that are gone must not keep others waiting. */
+    private static final Duration AFTER_FAILED_RENEWAL = Duration.ofHours(1);
 
     private final DnsLookup dns;
     private final HttpsClient https;
@@ -53,6 +70,14 @@ public final class StsPolicies {
     private final Map<String, Kept> kept = new ConcurrentHashMap<>();
     private final Map<String, Failed> failures = new ConcurrentHashMap<>();
     private final Map<String, CompletableFuture<StsAnswer>> fetching = new ConcurrentHashMap<>();
+    /** Whether the file lacks something that may be missing after a crash. */
+    private final AtomicBoolean changed = new AtomicBoolean();
+
+    private final Executor renewals = MoreExecutors.newSequentialExecutor(MoreExecutors.directExecutor());
+    /** Whose policies are old; within {@link #renewals}. */
+    private final Deque<String> due = new ArrayDeque<>();
+    /** How many policies are being renewed; within {@link #renewals}. */
+    private int renewing;
 
     /**
      * A policy as remembered.
@@ -60,14 +85,27 @@ public final class StsPolicies {
      * @param id of the TXT record that led to it
      * @param maxAge seconds
      * @param fetched seconds since 1970
+     * @param used whether mail has asked for it since
      */
-    record Kept(String id, String mode, long maxAge, List<String> mx, long fetched) {
+    record Kept(String id, String mode, long maxAge, List<String> mx, long fetched, boolean used) {
         StsPolicy policy() {
             return new StsPolicy(StsPolicy.Mode.valueOf(mode.toUpperCase(Locale.ROOT)), Duration.ofSeconds(maxAge), mx);
         }
 
         Instant end() {
             return Instant.ofEpochSecond(fetched).plusSeconds(maxAge);
+        }
+
+        /** When it gets old; the same whenever it is asked. */
+        Instant due(String domain) {
+            long latest = Math.min(REFRESH.toSeconds(), maxAge / 2);
+            long spread = latest / SPREAD;
+            long earlier = spread == 0 ? 0 : Math.floorMod((long) Objects.hash(domain, fetched), spread);
+            return Instant.ofEpochSecond(fetched).plusSeconds(latest - earlier);
+        }
+
+        Kept inUse() {
+            return new Kept(id, mode, maxAge, mx, fetched, true);
         }
     }
 
@@ -99,7 +137,15 @@ public final class StsPolicies {
                                 known(domain).map(Kept::policy),
                                 Optional.empty(),
                                 Optional.of("MTA-STS policy of '" + domain + "': " + unknown.reason())))
-                        : byId(domain, id(answer)));
+                        : byId(domain, id(answer)))
+                .whenComplete((answer, thrown) -> inUse(domain));
+    }
+
+    private void inUse(String domain) {
+        Kept known = kept.get(domain);
+        if (known != null && !known.used() && kept.replace(domain, known, known.inUse())) {
+            changed.set(true);
+        }
     }
 
     private Optional<Kept> known(String domain) {
@@ -195,13 +241,17 @@ public final class StsPolicies {
                 policy.mode().toString(),
                 policy.maxAge().toSeconds(),
                 policy.mx(),
-                clock.instant().getEpochSecond());
+                clock.instant().getEpochSecond(),
+                false);
         Kept before = kept.put(domain, fresh);
+        makeRoom();
         if (before == null || !before.policy().equals(policy)) {
             LOGGER.info("MTA-STS policy {} of {}: {}", id, domain, String.join("; ", policy.lines()));
+            write();
+        } else {
+            // a crash before it is written makes the policy end as early as before
+            changed.set(true);
         }
-        makeRoom();
-        file.write(Map.copyOf(kept));
         return StsAnswer.of(Optional.of(policy), Optional.empty());
     }
 
@@ -220,6 +270,11 @@ public final class StsPolicies {
         return StsAnswer.of(known.map(Kept::policy), Optional.of(fault));
     }
 
+    private void write() {
+        changed.set(false);
+        file.write(Map.copyOf(kept));
+    }
+
     private void makeRoom() {
         Instant now = clock.instant();
         if (kept.size() > MOST_POLICIES) {
@@ -232,22 +287,56 @@ public final class StsPolicies {
         }
     }
 
-    /** Forgets what has ended and fetches again what gets old; to be called now and then. */
-    @SuppressWarnings("FutureReturnValueIgnored") // whoever needs the policy asks for it
+    /** Forgets what has ended, fetches again what gets old, and writes down what changed; to be called now and then. */
     public void refresh() {
         Instant now = clock.instant();
-        if (kept.values().removeIf(each -> !now.isBefore(each.end()))) {
-            file.write(Map.copyOf(kept));
+        if (kept.values().removeIf(each -> !now.isBefore(each.end())) || changed.get()) {
+            write();
         }
-        kept.forEach((domain, each) -> {
-            Duration life = Duration.ofSeconds(each.maxAge());
-            Duration due = REFRESH.compareTo(life.dividedBy(2)) < 0 ? REFRESH : life.dividedBy(2);
-            Failed failed = failures.get(domain);
-            boolean resting = failed != null && now.isBefore(failed.until());
-            if (!resting && now.isAfter(Instant.ofEpochSecond(each.fetched()).plus(due))) {
-                fetch(domain, each.id());
-            }
+        List<String> old = kept.entrySet().stream()
+                .filter(each -> isDue(each.getKey(), each.getValue(), now))
+                .sorted(Comparator.comparing(each -> each.getValue().end()))
+                .map(Map.Entry::getKey)
+                .toList();
+        renewals.execute(() -> {
+            due.clear();
+            due.addAll(old);
+            renewNext();
         });
+    }
+
+    private boolean isDue(String domain, Kept each, Instant now) {
+        if (!each.used() || !now.isAfter(each.due(domain)) || fetching.containsKey(domain)) {
+            return false;
+        }
+        Failed failed = failures.get(domain);
+        Duration share = Duration.ofSeconds(each.maxAge() / 10);
+        Duration rest = AFTER_FAILED_RENEWAL.compareTo(share) < 0 ? AFTER_FAILED_RENEWAL : share;
+        return failed == null || !now.isBefore(failed.until().plus(rest));
+    }
+
+    /** Within {@link #renewals}. */
+    @SuppressWarnings("FutureReturnValueIgnored") // whoever needs the policy asks for it
+    private void renewNext() {
+        while (renewing < MOST_RENEWALS && !due.isEmpty()) {
+            String domain = due.poll();
+            Kept old = kept.get(domain);
+            if (old != null && isDue(domain, old, clock.instant())) {
+                renewing++;
+                fetch(domain, old.id())
+                        .whenComplete((answer, thrown) -> renewals.execute(() -> {
+                            renewing--;
+                            renewNext();
+                        }));
+            }
+        }
+    }
+
+    /** Writes down what changed. */
+    public void close() {
+        if (changed.get()) {
+            write();
+        }
     }
 
     private static String describe(Throwable thrown) {

@@ -379,6 +379,7 @@ public final class DestinationTrust {
     }
 
     void close() {
+        policies.close();
         reports.ifPresent(TlsReports::close);
     }
 }

@@ -11,6 +11,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
@@ -26,6 +29,9 @@ public final class WebServer implements AutoCloseable {
     private final HttpsServer server;
     private final Map<String, Page> pages = new ConcurrentHashMap<>();
     private final List<Posted> posted = new CopyOnWriteArrayList<>();
+    private final List<String> asked = new CopyOnWriteArrayList<>();
+    private final ExecutorService threads = Executors.newCachedThreadPool();
+    private volatile CountDownLatch held = new CountDownLatch(0);
 
     private record Page(int status, String mediaType, String text) {}
 
@@ -47,6 +53,7 @@ public final class WebServer implements AutoCloseable {
             https.setHttpsConfigurator(new HttpsConfigurator(context));
             WebServer web = new WebServer(https);
             https.createContext("/", web::answer);
+            https.setExecutor(web.threads);
             https.start();
             return web;
         } catch (IOException e) {
@@ -71,12 +78,35 @@ public final class WebServer implements AutoCloseable {
         return this;
     }
 
+    /** Lets all wait for their answers until {@link #release}. */
+    public WebServer hold() {
+        held = new CountDownLatch(1);
+        return this;
+    }
+
+    public void release() {
+        held.countDown();
+    }
+
+    /** What has been asked for, host and path each. */
+    public List<String> asked() {
+        return List.copyOf(asked);
+    }
+
     public List<Posted> posted() {
         return List.copyOf(posted);
     }
 
     private void answer(HttpExchange exchange) throws IOException {
         String host = exchange.getRequestHeaders().getFirst("Host").replaceFirst(":.*", "");
+        asked.add(host + exchange.getRequestURI().getPath());
+        try {
+            held.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            exchange.close();
+            return;
+        }
         byte[] content = exchange.getRequestBody().readAllBytes();
         if (exchange.getRequestMethod().equals("POST")) {
             posted.add(new Posted(
@@ -96,6 +126,8 @@ public final class WebServer implements AutoCloseable {
 
     @Override
     public void close() {
+        release();
         server.stop(0);
+        threads.shutdownNow();
     }
 }
