@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
@@ -294,6 +295,7 @@ public final class DeliveryService {
         policy.outboundConnectors().all().stream()
                 .map(OutboundConnector::name)
                 .forEach(connector -> consume(connector, transport, notifications, blocking));
+        consumers.values().forEach(QueueConsumer::follow);
     }
 
     private void consume(
@@ -319,8 +321,8 @@ public final class DeliveryService {
         private final Scheduler dequeuing;
         private final AttemptsUnderWay underWay = new AttemptsUnderWay();
         private final Set<Future<?>> attempts = ConcurrentHashMap.newKeySet();
+        private final Intake intake;
         private volatile boolean stopping;
-        private Disposable subscription;
 
         private QueueConsumer(
                 String connector, OutboundTransport transport, Notifications notifications, Scheduler blocking) {
@@ -330,26 +332,35 @@ public final class DeliveryService {
             this.blocking = blocking;
             this.queue = queues.createQueue(ConnectorQueues.of(connector));
             this.dequeuing = Schedulers.newSingle("mailflow-queue-" + connector, true);
+            this.intake = new Intake(connector, atOnce(), this::handle);
         }
 
         private QueueConsumer start() {
-            int atOnce = policies.current()
+            // Requests for more travel on the dequeuing thread: a queue may block in them, a transport thread may not.
+            Flux.from(queue.deQueue())
+                    .subscribeOn(dequeuing)
+                    .onErrorContinue(
+                            (error, item) -> LOGGER.error("Queue of connector '{}' failed, going on", connector, error))
+                    .subscribe(intake);
+            return this;
+        }
+
+        /** How many attempts may be under way by the policy in force. */
+        private int atOnce() {
+            return policies.current()
                     .outboundConnectors()
                     .find(connector)
                     .map(known -> known.limits().connections() * ATTEMPTS_PER_CONNECTION)
                     .orElse(1);
-            // Requests for more travel on the dequeuing thread: a queue may block in them, a transport thread may not.
-            subscription = Flux.from(queue.deQueue())
-                    .subscribeOn(dequeuing)
-                    .flatMap(this::handle, atOnce, 1)
-                    .onErrorContinue(
-                            (error, item) -> LOGGER.error("Queue of connector '{}' failed, going on", connector, error))
-                    .subscribe();
-            return this;
+        }
+
+        private void follow() {
+            intake.bound(atOnce());
         }
 
         private void stopTaking() {
             stopping = true;
+            intake.end();
         }
 
         private void awaitAttempts(Duration patience) {
@@ -359,14 +370,14 @@ public final class DeliveryService {
         }
 
         private void close() {
-            subscription.dispose();
+            intake.dispose();
             attempts.forEach(attempt -> attempt.cancel(true));
             dequeuing.dispose();
         }
 
         /** Completes when the next mail may be taken, which may be before the attempt is over. */
         @SuppressWarnings("FutureReturnValueIgnored") // ends in the future that is returned
-        private Mono<Void> handle(MailQueueItem item) {
+        private CompletionStage<Void> handle(MailQueueItem item) {
             CompletableFuture<Void> attempt = deliver(item).toFuture();
             CompletableFuture<Void> next = new CompletableFuture<>();
             attempts.add(attempt);
@@ -381,7 +392,7 @@ public final class DeliveryService {
             if (!attempt.isDone() && usesMx()) {
                 doNotWaitTooLongFor(attempt, next);
             }
-            return Mono.fromFuture(next);
+            return next;
         }
 
         @SuppressWarnings("FutureReturnValueIgnored") // see above
