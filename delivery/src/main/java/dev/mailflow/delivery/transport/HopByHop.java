@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -49,7 +50,9 @@ import dev.mailflow.policy.connector.TlsRequirement;
 
 /**
  * Takes one message for one destination from next hop to next hop until each recipient has an outcome. What a next hop
- * has decided stands; recipients it said nothing about go on to the next one, unless it may already have the message.
+ * has decided stands; recipients it said nothing about go on to the next one, unless it may already have the message. So do
+ * those it refuses for now, at RCPT, DATA or the end of the content, when it takes the message for nobody: then it is more likely
+ * the one in trouble than they are. Where it takes it for others they wait, and what it has taken is soon written down.
  *
  * <p>An address that takes no TCP connection within a short time is not waited for: the next one of the host, of the other
  * family if there is one, is tried beside it, and whoever is ready first gets the mail (RFC 8305, as far as it suits a
@@ -60,6 +63,8 @@ import dev.mailflow.policy.connector.TlsRequirement;
 final class HopByHop {
     private static final Logger LOGGER = LoggerFactory.getLogger(HopByHop.class);
     private static final int MOST_ADDRESSES = 10;
+    /** How many MX hosts of a domain are asked for the same recipients in one attempt, when each refuses them for now. */
+    private static final int MOST_REFUSALS_BY_MX = 3;
 
     private final OutboundConnector connector;
     private final TlsRequirement tls;
@@ -91,6 +96,11 @@ final class HopByHop {
     private boolean ipv6Awaited;
     /** No connection is there yet to send on. */
     private boolean seeking;
+
+    /** What the last next hop that was asked said of recipients. */
+    private final Map<MailAddress, RecipientOutcome> refusedForNow = new HashMap<>();
+
+    private int refusals;
 
     private DestinationTrust.Go held = DestinationTrust.Go.FREELY;
     private int tried;
@@ -154,13 +164,7 @@ final class HopByHop {
         lookUpFailed = false;
         addressKnown = false;
         if (targets.isEmpty() || tried >= MOST_ADDRESSES) {
-            settleRemaining(clearest.map(this::outcome)
-                    .or(() -> notResolved)
-                    .orElseGet(() -> new RecipientOutcome.Deferred(
-                            "4.4.4",
-                            "connector '" + connector.name() + "' has no next hop",
-                            Optional.empty(),
-                            Optional.empty())));
+            giveUp();
             return;
         }
         Target target = targets.poll();
@@ -174,6 +178,17 @@ final class HopByHop {
                 judge(target);
             }
         });
+    }
+
+    private void giveUp() {
+        outcomes.putAll(refusedForNow);
+        settleRemaining(clearest.map(this::outcome)
+                .or(() -> notResolved)
+                .orElseGet(() -> new RecipientOutcome.Deferred(
+                        "4.4.4",
+                        "connector '" + connector.name() + "' has no next hop",
+                        Optional.empty(),
+                        Optional.empty())));
     }
 
     private void judge(Target target) {
@@ -350,14 +365,13 @@ final class HopByHop {
 
     private void onResult(Attempt attempt, ConnectionPool.Lease lease, TransactionResult result) {
         lease.release();
-        outcomes.putAll(result.settled());
-        remaining.removeIf(recipient -> result.settled().containsKey(recipient.address()));
-        if (result.failure().isEmpty() || remaining.isEmpty()) {
-            settleRemaining(new RecipientOutcome.Deferred(
-                    "4.3.0",
-                    "no outcome",
-                    Optional.empty(),
-                    Optional.of(lease.connection().hop())));
+        boolean refused = keep(result);
+        if (remaining.isEmpty()) {
+            done.complete(null);
+            return;
+        }
+        if (result.failure().isEmpty()) {
+            onRefusal(attempt.target());
             return;
         }
         HopFailure failure = result.failure().get();
@@ -372,8 +386,40 @@ final class HopByHop {
                     attempt.hop(),
                     failure.reason());
             attempt(attempt.target(), attempt.hop(), true);
+        } else if (refused && failure.mayTryNextHop()) {
+            consider(failure);
+            onRefusal(attempt.target());
         } else {
             onFailure(attempt.target(), failure);
+        }
+    }
+
+    /** @return whether recipients are left that the next hop has refused for now */
+    private boolean keep(TransactionResult result) {
+        boolean taken = result.settled().values().stream().anyMatch(RecipientOutcome.Delivered.class::isInstance)
+                || result.failure().filter(failure -> !failure.mayTryNextHop()).isPresent();
+        boolean refused = false;
+        for (var settled : result.settled().entrySet()) {
+            if (settled.getValue() instanceof RecipientOutcome.Deferred && !taken) {
+                refusedForNow.put(settled.getKey(), settled.getValue());
+                refused = true;
+            } else {
+                outcomes.put(settled.getKey(), settled.getValue());
+                refusedForNow.remove(settled.getKey());
+            }
+        }
+        remaining.removeIf(recipient -> outcomes.containsKey(recipient.address()));
+        return refused;
+    }
+
+    /** Others may have room, or know the recipients. */
+    private void onRefusal(Target target) {
+        refusals++;
+        if (connector.nextHops() instanceof NextHops.UseMx && refusals >= MOST_REFUSALS_BY_MX) {
+            giveUp();
+        } else {
+            seeking = true;
+            advance(target);
         }
     }
 

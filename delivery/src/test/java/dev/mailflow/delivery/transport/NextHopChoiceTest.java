@@ -16,8 +16,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.RecipientOutcome.Deferred;
@@ -89,7 +91,12 @@ class NextHopChoiceTest {
                 arguments("MAIL", Action.reply("451 4.3.0 not now")),
                 arguments("MAIL", Action.drop()),
                 arguments("RCPT", Action.drop()),
-                arguments("DATA", Action.drop()));
+                arguments("RCPT", Action.reply("451 4.7.1 greylisted")),
+                arguments("RCPT", Action.replyThenDrop("421 4.3.2 busy")),
+                arguments("DATA", Action.drop()),
+                arguments("DATA", Action.reply("452 4.3.1 insufficient storage")),
+                arguments("BODY", Action.earlyReply("452 4.3.1 insufficient storage")),
+                arguments("BODY", Action.reply("452 4.3.1 insufficient storage")));
     }
 
     @ParameterizedTest(name = "{0} {1}")
@@ -106,6 +113,148 @@ class NextHopChoiceTest {
             assertThat(sendTo("x@d.test")).isInstanceOf(Delivered.class);
             assertThat(first.messages()).hasSize(1);
             assertThat(broken.messages()).isEmpty();
+        }
+    }
+
+    @ParameterizedTest(name = "{0} with {1}")
+    @CsvSource({"RCPT, PIPELINING", "RCPT, 8BITMIME", "DATA, PIPELINING", "DATA, 8BITMIME", "BODY, PIPELINING"})
+    void smartHostWithoutRoomShouldNotKeepMailFromTheNextOne(String step, String extension) {
+        try (var full = ScriptedSmtpPeer.builder()
+                .extensions(extension)
+                .always(step, Action.reply("452 4.3.1 insufficient storage"))
+                .start()) {
+            var connector = connector()
+                    .to(
+                            new SmartHost(full.address(), full.port(), 10, 1),
+                            new SmartHost("127.0.0.2", first.port(), 20, 1))
+                    .build();
+
+            for (int i = 0; i < 5; i++) {
+                assertThat(outbound.send(connector, Outbound.message(address("x@d.test"), address("y@d.test")))
+                                .outcomes()
+                                .values())
+                        .hasSize(2)
+                        .hasOnlyElementsOfType(Delivered.class);
+            }
+            assertThat(first.messages()).hasSize(5);
+            assertThat(full.messages()).isEmpty();
+        }
+    }
+
+    @Test
+    void refusalsOfAllHopsShouldDeferWithTheLast() {
+        try (var full = ScriptedSmtpPeer.builder()
+                        .always("DATA", Action.reply("452 4.3.1 insufficient storage"))
+                        .start();
+                var grey = ScriptedSmtpPeer.builder()
+                        .address("127.0.0.3")
+                        .always("RCPT", Action.reply("451 4.7.1 greylisted"))
+                        .start()) {
+            RecipientOutcome outcome = outbound.send(connector()
+                    .to(
+                            new SmartHost(full.address(), full.port(), 10, 1),
+                            new SmartHost(grey.address(), grey.port(), 20, 1),
+                            new SmartHost("127.0.0.9", full.port(), 30, 1))
+                    .build());
+
+            assertDeferred(outcome, "4.7.1", "greylisted");
+            assertThat(outcome.hop().orElseThrow().address()).isEqualTo("127.0.0.3");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"RCPT", "DATA", "BODY"})
+    void permanentRefusalShouldStand(String step) {
+        try (var strict = ScriptedSmtpPeer.builder()
+                .always(step, Action.reply("554 5.7.1 not from you"))
+                .start()) {
+            var connector = connector()
+                    .to(
+                            new SmartHost(strict.address(), strict.port(), 10, 1),
+                            new SmartHost("127.0.0.2", first.port(), 20, 1))
+                    .build();
+
+            assertFailed(outbound.send(connector), "5.7.1", "not from you");
+            assertThat(first.sessions()).isEmpty();
+        }
+    }
+
+    @Test
+    void permanentRefusalByTheNextHopShouldStandToo() {
+        try (var full = ScriptedSmtpPeer.builder()
+                        .address("127.0.0.4")
+                        .port(first.port())
+                        .always("BODY", Action.reply("452 4.3.1 insufficient storage"))
+                        .start();
+                var knowing = second().when("RCPT", "bad@", Action.reply("550 5.1.1 unknown"))
+                        .start()) {
+            dns.mx("d.test", 10, "a.test").mx("d.test", 20, "b.test");
+            dns.a("a.test", "127.0.0.4").a("b.test", "127.0.0.3");
+
+            var outcomes = outbound.send(BY_MX, Outbound.message(address("bad@d.test"), address("good@d.test")))
+                    .outcomes();
+
+            assertThat(outcomes.get(address("bad@d.test"))).isInstanceOf(Failed.class);
+            assertThat(outcomes.get(address("good@d.test"))).isInstanceOf(Delivered.class);
+            assertThat(full.messages()).isEmpty();
+            assertThat(knowing.messages()).hasSize(1);
+        }
+    }
+
+    @Test
+    void refusalForNowShouldStandWhereTheHopTakesTheMessageForOthers() {
+        try (var busy = ScriptedSmtpPeer.builder()
+                .address("127.0.0.4")
+                .port(first.port())
+                .when("RCPT", "full@", Action.reply("452 4.2.2 mailbox full"))
+                .start()) {
+            dns.mx("d.test", 10, "a.test").mx("d.test", 20, "b.test");
+            dns.a("a.test", "127.0.0.4").a("b.test", "127.0.0.2");
+
+            var outcomes = outbound.send(BY_MX, Outbound.message(address("full@d.test"), address("good@d.test")))
+                    .outcomes();
+
+            assertDeferred(outcomes.get(address("full@d.test")), "4.2.2", "mailbox full");
+            assertThat(outcomes.get(address("good@d.test"))).isInstanceOf(Delivered.class);
+            assertThat(busy.messages()).hasSize(1);
+            assertThat(first.sessions()).isEmpty();
+        }
+    }
+
+    @Test
+    void hopAfterARefusalThatMayHaveTheMessageShouldBeTheLast() {
+        try (var full = ScriptedSmtpPeer.builder()
+                        .address("127.0.0.4")
+                        .port(first.port())
+                        .always("DATA", Action.reply("452 4.3.1 insufficient storage"))
+                        .start();
+                var broken = second().always("BODY", Action.drop()).start()) {
+            dns.mx("d.test", 10, "a.test").mx("d.test", 20, "b.test").mx("d.test", 30, "c.test");
+            dns.a("a.test", "127.0.0.4").a("b.test", "127.0.0.3").a("c.test", "127.0.0.2");
+
+            assertDeferred(sendTo("x@d.test"), "4.4.2", "may have been accepted");
+            assertThat(full.sessions()).hasSize(1);
+            assertThat(broken.sessions()).hasSize(1);
+            assertThat(first.sessions()).isEmpty();
+        }
+    }
+
+    @Test
+    void noMoreThanThreeMxHostsShouldBeAskedForARecipientThatAllRefuse() {
+        try (var grey = ScriptedSmtpPeer.builder()
+                .address("127.0.0.3")
+                .port(first.port())
+                .always("RCPT", Action.reply("451 4.7.1 greylisted"))
+                .start()) {
+            for (int i = 1; i <= 5; i++) {
+                dns.mx("d.test", 10 * i, "mx" + i + ".test").a("mx" + i + ".test", "127.0.0.3");
+            }
+
+            assertDeferred(sendTo("x@d.test"), "4.7.1", "greylisted");
+            assertThat(grey.sessions().stream()
+                            .flatMap(session -> session.commands().stream())
+                            .filter(command -> command.startsWith("RCPT")))
+                    .hasSize(3);
         }
     }
 
