@@ -86,6 +86,9 @@ final class HopByHop {
     /** Attempts at connections to the present target. */
     private final List<Attempt> running = new ArrayList<>();
 
+    /** Changes with the present target: what was begun for another one must not go on with the addresses of this one. */
+    private int visit;
+
     private HostAddresses addresses = HostAddresses.NONE;
     /** Whether any address of the present target is known. */
     private boolean addressKnown;
@@ -168,6 +171,7 @@ final class HopByHop {
             return;
         }
         Target target = targets.poll();
+        visit++;
         guarded(resolver.loops(target), loop -> {
             if (loop.isPresent()) {
                 // RFC 5321 section 5.1: from our own preference on, mail would come back to us
@@ -222,7 +226,11 @@ final class HopByHop {
     private void askForIpv6(Target target) {
         ipv6Asked = true;
         ipv6Awaited = true;
+        int present = visit;
         guarded(resolver.addresses(target.host(), Family.IPV6), resolution -> {
+            if (visit != present) {
+                return;
+            }
             ipv6Awaited = false;
             note(resolution, Family.IPV6);
             addresses = addresses.with(resolution.choices(), address -> health.isOutrun(hop(target, address)));
@@ -327,9 +335,18 @@ final class HopByHop {
         attempt.acquisition().lease().whenComplete((lease, thrown) -> look.cancel(false));
     }
 
+    /** After the patience, if the target is still the same. */
     private Future<?> later(Runnable action) {
+        int present = visit;
         try {
-            return timer.schedule(() -> step(action), patience.toMillis(), TimeUnit.MILLISECONDS);
+            return timer.schedule(
+                    () -> step(() -> {
+                        if (visit == present) {
+                            action.run();
+                        }
+                    }),
+                    patience.toMillis(),
+                    TimeUnit.MILLISECONDS);
         } catch (RejectedExecutionException e) {
             LOGGER.debug("message={} delivery is ending", message.id(), e);
             return CompletableFuture.completedFuture(null);

@@ -8,6 +8,7 @@ import static org.awaitility.Awaitility.await;
 
 import java.net.InetAddress;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -32,6 +33,7 @@ import dev.mailflow.delivery.testing.LocalDns;
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
+import dev.mailflow.delivery.testing.SettableClock;
 import dev.mailflow.policy.connector.OutboundConnector;
 
 /** A host some of whose addresses take no connection: mail for it does not wait for them. */
@@ -234,6 +236,30 @@ class AddressFallbackTest {
 
         assertThat(watch.elapsed()).isLessThan(CONNECT_TIMEOUT.dividedBy(2));
         assertThat(peer.messages()).hasSize(1);
+    }
+
+    /** The patience with the name server of the first host ends while the addresses of the second one are looked up. */
+    @Test
+    void addressShouldNotBeTakenForThatOfTheHostBefore() {
+        SettableClock clock = new SettableClock(Instant.parse("2026-11-23T12:00:00Z"));
+        Outbound timed = keep(Outbound.start(config().clock(clock).build()));
+        keep(peer("::1").start());
+        dns.aaaa("mx.d.test", "::1");
+        timed.send(BY_MX, Outbound.message(address("x@d.test")));
+        // from now on the address is tried after those for IPv6, which are waited for; what was looked up is forgotten
+        hole.close();
+        ScriptedSmtpPeer second = keep(peer(DEAD).start());
+        clock.forward(Duration.ofMinutes(2));
+        dns.forget("mx.d.test").a("mx.d.test", DEAD).silent("mx.d.test", "AAAA");
+        dns.mx("e.test", 10, "gone.e.test").mx("e.test", 20, "mx.d.test").a("gone.e.test", "127.0.0.9");
+
+        RecipientOutcome outcome = timed.send(BY_MX, Outbound.message(address("x@e.test")))
+                .outcomes()
+                .get(address("x@e.test"));
+
+        assertThat(outcome).isInstanceOf(Delivered.class);
+        assertThat(outcome.hop().orElseThrow().host()).isEqualTo("mx.d.test");
+        assertThat(second.messages()).hasSize(1);
     }
 
     @Test
