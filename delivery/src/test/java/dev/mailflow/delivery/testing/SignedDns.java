@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 import org.awaitility.Awaitility;
@@ -217,5 +218,9 @@ public final class SignedDns implements AutoCloseable {
     @Override
     public void close() {
         List.of(unbound, knot).forEach(Process::destroy);
+        // what they still write would keep their directory from being removed
+        for (Process each : List.of(unbound, knot)) {
+            each.onExit().orTimeout(PATIENCE.toSeconds(), TimeUnit.SECONDS).join();
+        }
     }
 }
