@@ -57,6 +57,7 @@ import dev.mailflow.gateway.domains.PolicyDomainList;
 import dev.mailflow.gateway.host.OwnNameModule;
 import dev.mailflow.gateway.queue.DurableMailQueueFactory;
 import dev.mailflow.gateway.smtp.ClientNames;
+import dev.mailflow.gateway.tls.RevocationTimeouts;
 import dev.mailflow.gateway.tls.ServerCertificate;
 import dev.mailflow.policy.PolicyProblem;
 import dev.mailflow.policy.PolicyRepository;
@@ -175,6 +176,7 @@ public final class Gateway implements AutoCloseable {
         FileSystemImpl fileSystem = new FileSystemImpl(directories);
         ClientNames.leaveToClientNames();
         OwnNameModule.prepare();
+        RevocationTimeouts.set();
         ConfigurationProvider files = new FileConfigurationProvider(fileSystem, directories);
         int instance = INSTANCES.incrementAndGet();
         ConfigurationProvider configuration =

@@ -58,7 +58,11 @@ public final class Transactions {
     /** Longer than a responder takes, shorter than clients wait. */
     private static final Duration REVOCATION_PATIENCE = Duration.ofSeconds(3);
 
-    private static final int REVOCATION_THREADS = 4;
+    /** For connections that come later. */
+    private static final Duration REVOCATION_LIMIT = Duration.ofSeconds(5);
+
+    /** Of which each service has two at most. */
+    private static final int REVOCATION_THREADS = 16;
 
     private final PolicyRepository policies;
     private final Clock clock;
@@ -74,7 +78,7 @@ public final class Transactions {
     Transactions(PolicyRepository policies, Clock clock, Duration revocationPatience) {
         this.policies = policies;
         this.clock = clock;
-        this.revocation = new Revocation(revocationThreads(), revocationPatience);
+        this.revocation = new Revocation(revocationThreads(), REVOCATION_LIMIT, revocationPatience);
         this.waits = !revocationPatience.isZero();
     }
 

@@ -22,12 +22,14 @@ import java.util.Arrays;
 import java.util.Date;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
 
+import dev.mailflow.policy.certificate.Revocation;
 import dev.mailflow.policy.certificate.TrustAnchors;
 
 /** PKIX: whether a chain leads to a trusted authority, is in its time, and is not revoked as far as can be told. */
@@ -38,10 +40,10 @@ final class CertificateTrust {
     private final Set<X509Certificate> anchors;
     private final Set<TrustAnchor> ends;
     private final String anchorsShown;
-    private final RevocationCheck revocation;
+    private final Revocation revocation;
     private final Clock clock;
 
-    CertificateTrust(TrustAnchors anchors, RevocationCheck revocation, Clock clock) throws GeneralSecurityException {
+    CertificateTrust(TrustAnchors anchors, Revocation revocation, Clock clock) throws GeneralSecurityException {
         this.anchors = Set.copyOf(anchors.isJdk() ? jdkAnchors() : anchors.certificates());
         this.ends = this.anchors.stream()
                 .map(anchor -> new TrustAnchor(anchor, null))
@@ -79,7 +81,14 @@ final class CertificateTrust {
                     "no certificate authority is trusted: " + anchorsShown + " is empty");
         }
         PKIXCertPathBuilderResult path = build(chain, leaf);
-        revocation.check(path, stapled);
+        Optional<String> revoked = revocation.objectionTo(path, stapled, clock.instant());
+        if (Thread.currentThread().isInterrupted()) {
+            throw CertificateRefusedException.notJudged(
+                    "interrupted while checking revocation", new InterruptedException());
+        }
+        if (revoked.isPresent()) {
+            throw new CertificateRefusedException("certificate was " + revoked.get());
+        }
     }
 
     private PKIXCertPathBuilderResult build(List<X509Certificate> chain, X509Certificate leaf)

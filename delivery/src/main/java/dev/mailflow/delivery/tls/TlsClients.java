@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executor;
 
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.SNIHostName;
@@ -29,6 +29,7 @@ import com.google.common.cache.CacheBuilder;
 import dev.mailflow.delivery.TlsUsed;
 import dev.mailflow.delivery.dane.TlsaRecord;
 import dev.mailflow.delivery.dane.TlsaRecords;
+import dev.mailflow.policy.certificate.Revocation;
 import dev.mailflow.policy.certificate.TrustAnchors;
 import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
@@ -42,6 +43,8 @@ import dev.mailflow.policy.connector.TlsRequirement;
  */
 public final class TlsClients {
     private static final int SESSION_LIFE_SECONDS = 3600;
+    /** A service that answers may have others in line. */
+    private static final int TURNS = 3;
 
     private final Cache<Demands, SSLContext> contexts =
             CacheBuilder.newBuilder().maximumSize(1000).build();
@@ -50,7 +53,7 @@ public final class TlsClients {
             CacheBuilder.newBuilder().maximumSize(100).build();
 
     private final List<String> protocols;
-    private final RevocationCheck revocation;
+    private final Revocation revocation;
     private final TrustAnchors webAuthorities;
     private final Clock clock;
 
@@ -60,18 +63,19 @@ public final class TlsClients {
     /**
      * @param protocols the only protocol versions used, e.g. {@code TLSv1.3}
      * @param executor runs questions to revocation services
-     * @param revocationLimit such a question is given up after this time, and the certificate taken as not revoked
+     * @param revocationLimit such a question is given up this time after it was put, and the certificate taken as not
+     *     revoked unless it is known to be
      * @param webAuthorities whom MTA-STS trusts
      */
     public TlsClients(
             List<String> protocols,
-            ExecutorService executor,
+            Executor executor,
             Duration revocationLimit,
             TrustAnchors webAuthorities,
             Clock clock) {
         this.webAuthorities = webAuthorities;
         this.protocols = List.copyOf(protocols);
-        this.revocation = new RevocationCheck(executor, revocationLimit, clock);
+        this.revocation = new Revocation(executor, revocationLimit, revocationLimit.multipliedBy(TURNS));
         this.clock = clock;
     }
 

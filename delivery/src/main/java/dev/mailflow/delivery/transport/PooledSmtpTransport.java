@@ -13,10 +13,13 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.ForkJoinWorkerThread;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 
 import org.apache.james.core.Domain;
 import org.apache.james.core.MailAddress;
@@ -54,13 +57,18 @@ import io.netty.channel.nio.NioEventLoopGroup;
  *
  * <p>Threads: a few event loops for all connections; {@code content} threads read messages; {@code tls} threads check
  * certificates. The last two may block and are kept apart, so that a slow revocation service does not keep messages
- * from being read. Nothing waits on an event loop.
+ * from being read. {@code tls} threads that wait for one, whose {@code revocation} threads are others again, are replaced
+ * meanwhile, so that it does not keep the handshakes of others. Nothing waits on an event loop.
  */
 public final class PooledSmtpTransport implements OutboundTransport {
     private static final Logger LOGGER = LoggerFactory.getLogger(PooledSmtpTransport.class);
     // RFC 5321 section 4.5.3.1.8: every server takes that many
     private static final int RECIPIENTS_PER_TRANSACTION = 100;
     private static final int BLOCKING_THREADS = 8;
+    /** Of which each service has two at most. */
+    private static final int REVOCATION_THREADS = 32;
+
+    private static final int MOST_TLS_THREADS = 128;
     private static final Duration SWEEP = Duration.ofMillis(250);
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(5);
     private static final Duration TICK = Duration.ofMinutes(1);
@@ -69,7 +77,7 @@ public final class PooledSmtpTransport implements OutboundTransport {
 
     private final NioEventLoopGroup eventLoops;
     private final ThreadPoolExecutor contentThreads;
-    private final ThreadPoolExecutor tlsThreads;
+    private final ForkJoinPool tlsThreads;
     private final ThreadPoolExecutor revocationThreads;
     private final NextHopResolver resolver;
     private final DestinationTrust trust;
@@ -80,9 +88,9 @@ public final class PooledSmtpTransport implements OutboundTransport {
     @SuppressWarnings("FutureReturnValueIgnored") // the sweep runs as long as the event loops do
     public PooledSmtpTransport(DeliveryConfig config) {
         this.eventLoops = new NioEventLoopGroup(config.ioThreads(), threads("io"));
-        this.contentThreads = blocking("content");
-        this.tlsThreads = blocking("tls");
-        this.revocationThreads = blocking("revocation");
+        this.contentThreads = blocking("content", BLOCKING_THREADS);
+        this.tlsThreads = replacing("tls");
+        this.revocationThreads = blocking("revocation", REVOCATION_THREADS);
         TlsClients tls = new TlsClients(
                 config.tlsProtocols(),
                 revocationThreads,
@@ -116,16 +124,32 @@ public final class PooledSmtpTransport implements OutboundTransport {
                 .scheduleWithFixedDelay(pool::sweep, SWEEP.toMillis(), SWEEP.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    private static ThreadPoolExecutor blocking(String purpose) {
-        ThreadPoolExecutor executor = new ThreadPoolExecutor(
-                BLOCKING_THREADS,
-                BLOCKING_THREADS,
-                10,
-                TimeUnit.SECONDS,
-                new LinkedBlockingQueue<>(),
-                threads(purpose));
+    private static ThreadPoolExecutor blocking(String purpose, int most) {
+        ThreadPoolExecutor executor =
+                new ThreadPoolExecutor(most, most, 10, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), threads(purpose));
         executor.allowCoreThreadTimeOut(true);
         return executor;
+    }
+
+    /** Threads of which one that waits for a {@link CompletableFuture} is replaced while it does, up to a bound. */
+    private static ForkJoinPool replacing(String purpose) {
+        AtomicInteger number = new AtomicInteger();
+        return new ForkJoinPool(
+                BLOCKING_THREADS,
+                pool -> {
+                    ForkJoinWorkerThread thread = new ForkJoinWorkerThread(pool) {};
+                    thread.setName("mailflow-delivery-" + purpose + "-" + number.getAndIncrement());
+                    return thread;
+                },
+                null,
+                true,
+                BLOCKING_THREADS,
+                MOST_TLS_THREADS,
+                BLOCKING_THREADS,
+                // beyond the bound they wait like any other thread
+                pool -> true,
+                10,
+                TimeUnit.SECONDS);
     }
 
     private static ThreadFactory threads(String purpose) {

@@ -27,6 +27,7 @@ import org.junit.jupiter.api.Test;
 
 import com.sun.net.httpserver.HttpServer;
 
+import dev.mailflow.policy.certificate.Revocation;
 import dev.mailflow.policy.certificate.TrustAnchors;
 import dev.mailflow.policy.testing.TestCertificates;
 
@@ -36,6 +37,7 @@ class RevocationTest {
     private final AtomicInteger asked = new AtomicInteger();
     private final CountDownLatch never = new CountDownLatch(1);
     private final ExecutorService threads = Executors.newCachedThreadPool();
+    private final Revocation revocation = new Revocation(threads, Duration.ofSeconds(5), Duration.ofSeconds(20));
     private byte[] list = new byte[0];
     private HttpServer server;
     private String url;
@@ -70,12 +72,14 @@ class RevocationTest {
     }
 
     private void check(X509Certificate certificate) throws Exception {
+        check(certificate, Map.of());
+    }
+
+    private void check(X509Certificate certificate, Map<X509Certificate, byte[]> stapled) throws Exception {
         Clock clock = Clock.systemUTC();
         new CertificateTrust(
-                        new TrustAnchors(Optional.of("file://ca.pem"), List.of(ca.certificate())),
-                        new RevocationCheck(threads, Duration.ofSeconds(1), clock),
-                        clock)
-                .check(List.of(certificate), Map.of());
+                        new TrustAnchors(Optional.of("file://ca.pem"), List.of(ca.certificate())), revocation, clock)
+                .check(List.of(certificate), stapled);
     }
 
     @Test
@@ -96,6 +100,37 @@ class RevocationTest {
         check(leaf.certificate());
 
         assertThat(asked).hasPositiveValue();
+    }
+
+    @Test
+    void staplesThatSayGoodShouldBeBelievedAndNobodyAsked() throws Exception {
+        var leaf = ca.leaf("mail.fabrikam.com").crl(url + "/unread.crl").issue().certificate();
+
+        check(leaf, Map.of(leaf, ca.ocspResponse(leaf, false)));
+
+        assertThat(asked).hasValue(0);
+    }
+
+    @Test
+    void staplesThatSayRevokedShouldRefuse() {
+        var leaf = ca.leaf("mail.fabrikam.com").issue().certificate();
+
+        assertThatThrownBy(() -> check(leaf, Map.of(leaf, ca.ocspResponse(leaf, true))))
+                .isInstanceOf(CertificateRefusedException.class)
+                .hasMessageContaining("certificate was revoked on");
+    }
+
+    @Test
+    void staplesOfNobodyShouldNotKeepTheServiceFromBeingAsked() throws Exception {
+        var leaf = ca.leaf("mail.fabrikam.com").crl(url + "/forged.crl").issue().certificate();
+        list = ca.revoke(leaf).getEncoded();
+        byte[] forged = TestCertificates.authority("Forger").ocspResponse(leaf, false);
+
+        for (byte[] staple : List.of(forged, new byte[] {1, 2, 3})) {
+            assertThatThrownBy(() -> check(leaf, Map.of(leaf, staple)))
+                    .isInstanceOf(CertificateRefusedException.class)
+                    .hasMessageContaining("certificate was revoked on");
+        }
     }
 
     @Test

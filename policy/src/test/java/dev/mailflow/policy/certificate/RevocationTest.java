@@ -36,7 +36,7 @@ class RevocationTest {
     private final AtomicInteger asked = new AtomicInteger();
     private final CountDownLatch never = new CountDownLatch(1);
     private final ExecutorService threads = Executors.newCachedThreadPool();
-    private final Revocation revocation = new Revocation(threads, Duration.ofSeconds(15));
+    private final Revocation revocation = new Revocation(threads, Duration.ofSeconds(15), Duration.ofSeconds(30));
 
     private byte[] list = {};
     private HttpServer server;
@@ -115,7 +115,7 @@ class RevocationTest {
 
     @Test
     void certificateShouldBeAcceptedWhenNobodyAnswers() {
-        Revocation impatient = new Revocation(threads, Duration.ofSeconds(1));
+        Revocation impatient = new Revocation(threads, Duration.ofSeconds(1), Duration.ofSeconds(5));
         Issued nowhere = ca.leaf("mail.fabrikam.com")
                 .crl("http://127.0.0.1:1/none-client.crl")
                 .issue();
@@ -141,15 +141,17 @@ class RevocationTest {
 
     @Test
     void withoutPatienceNobodyShouldWaitAndTheAnswerCountOnceItIsThere() throws Exception {
-        Revocation impatient = new Revocation(threads, Duration.ZERO);
+        Revocation impatient = new Revocation(threads, Duration.ofMinutes(1), Duration.ZERO);
         Issued leaf =
                 ca.leaf("mail.fabrikam.com").crl(url + "/revoked-client.crl").issue();
         list = ca.revoke(leaf.certificate()).getEncoded();
 
         // the service answers only after this test; a busy machine may be slow once, a wait is slow each time
         await().untilAsserted(() -> {
-            Issued unanswered =
-                    ca.leaf("mail.fabrikam.com").crl(url + "/never-client.crl").issue();
+            Issued unanswered = ca.intermediate("Silent CA")
+                    .leaf("mail.fabrikam.com")
+                    .crl(url + "/never-client.crl")
+                    .issue();
             long from = System.nanoTime();
             assertThat(objection(unanswered, impatient)).isEmpty();
             assertThat(Duration.ofNanos(System.nanoTime() - from)).isLessThan(Duration.ofSeconds(1));
@@ -167,7 +169,7 @@ class RevocationTest {
                 task.run();
             }
         };
-        Revocation remembering = new Revocation(executor, Duration.ofMillis(10), new Ticker() {
+        Revocation remembering = new Revocation(executor, Duration.ofMinutes(1), Duration.ofMillis(10), new Ticker() {
             @Override
             public long read() {
                 return now.get();
@@ -182,5 +184,86 @@ class RevocationTest {
         assertThat(objection(leaf, remembering)).isPresent();
         now.addAndGet(Duration.ofDays(2).toNanos());
         assertThat(objection(leaf, remembering)).isEmpty();
+    }
+
+    /** Another one each time. */
+    private Issued silent(TestCertificates.Authority authority) {
+        return authority.leaf("mail.fabrikam.com").ocsp(url + "/never").issue();
+    }
+
+    @Test
+    void silentServiceShouldNotBeAskedForAWhile() {
+        AtomicLong now = new AtomicLong();
+        Revocation hasty = new Revocation(threads, Duration.ofMillis(500), Duration.ofMinutes(1), new Ticker() {
+            @Override
+            public long read() {
+                return now.get();
+            }
+        });
+        TestCertificates.Authority authority = ca.intermediate("Silent CA");
+
+        assertThat(objection(silent(authority), hasty)).isEmpty();
+        await().atMost(Duration.ofMinutes(1))
+                .untilAsserted(() -> assertThat(asked).hasValue(1));
+        for (int i = 0; i < 3; i++) {
+            assertThat(objection(silent(authority), hasty)).isEmpty();
+        }
+        assertThat(asked).hasValue(1);
+
+        now.addAndGet(Duration.ofMinutes(6).toNanos());
+        assertThat(objection(silent(authority), hasty)).isEmpty();
+        await().atMost(Duration.ofMinutes(1))
+                .untilAsserted(() -> assertThat(asked).hasValue(2));
+        assertThat(objection(silent(authority), hasty)).isEmpty();
+        assertThat(asked).hasValue(2);
+    }
+
+    @Test
+    void serviceThatSpeaksAgainShouldBeBelievedAgain() throws Exception {
+        AtomicLong now = new AtomicLong();
+        Revocation patient = new Revocation(threads, Duration.ofSeconds(5), Duration.ofMinutes(1), new Ticker() {
+            @Override
+            public long read() {
+                return now.get();
+            }
+        });
+        assertThat(objection(
+                        ca.leaf("mail.fabrikam.com")
+                                .crl(url + "/never-again.crl")
+                                .issue(),
+                        patient))
+                .isEmpty();
+        never.countDown();
+        Issued leaf = ca.leaf("mail.fabrikam.com").crl(url + "/again.crl").issue();
+        list = ca.revoke(leaf.certificate()).getEncoded();
+
+        // an answer may be late on a busy machine
+        await().atMost(Duration.ofMinutes(1)).untilAsserted(() -> {
+            now.addAndGet(Duration.ofMinutes(6).toNanos());
+            assertThat(objection(leaf, patient)).isPresent();
+        });
+    }
+
+    @Test
+    void silentServiceShouldLeaveThreadsToOthers() throws Exception {
+        ExecutorService few = Executors.newFixedThreadPool(3);
+        try {
+            Revocation shared = new Revocation(few, Duration.ofMinutes(5), Duration.ofSeconds(30));
+            TestCertificates.Authority authority = ca.intermediate("Silent CA");
+            // more than three threads could be done with in time, for the JDK gives up after 15 s
+            for (int i = 0; i < 12; i++) {
+                Issued unanswered = silent(authority);
+                threads.execute(() -> objection(unanswered, shared));
+            }
+            await().atMost(Duration.ofMinutes(1))
+                    .untilAsserted(() -> assertThat(asked).hasValueGreaterThanOrEqualTo(2));
+            Issued leaf = ca.leaf("mail.fabrikam.com").crl(url + "/beside.crl").issue();
+            list = ca.revoke(leaf.certificate()).getEncoded();
+
+            assertThat(objection(leaf, shared)).isPresent();
+        } finally {
+            never.countDown();
+            few.shutdownNow();
+        }
     }
 }

@@ -31,8 +31,11 @@ import org.bouncycastle.asn1.ASN1ObjectIdentifier;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x500.X500NameBuilder;
 import org.bouncycastle.asn1.x500.style.BCStyle;
+import org.bouncycastle.asn1.x509.AccessDescription;
+import org.bouncycastle.asn1.x509.AuthorityInformationAccess;
 import org.bouncycastle.asn1.x509.BasicConstraints;
 import org.bouncycastle.asn1.x509.CRLDistPoint;
+import org.bouncycastle.asn1.x509.CRLReason;
 import org.bouncycastle.asn1.x509.DistributionPoint;
 import org.bouncycastle.asn1.x509.DistributionPointName;
 import org.bouncycastle.asn1.x509.ExtendedKeyUsage;
@@ -47,11 +50,20 @@ import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.cert.jcajce.JcaX509ExtensionUtils;
 import org.bouncycastle.cert.jcajce.JcaX509v2CRLBuilder;
 import org.bouncycastle.cert.jcajce.JcaX509v3CertificateBuilder;
+import org.bouncycastle.cert.ocsp.BasicOCSPResp;
+import org.bouncycastle.cert.ocsp.CertificateID;
+import org.bouncycastle.cert.ocsp.CertificateStatus;
+import org.bouncycastle.cert.ocsp.OCSPException;
+import org.bouncycastle.cert.ocsp.OCSPRespBuilder;
+import org.bouncycastle.cert.ocsp.RevokedStatus;
+import org.bouncycastle.cert.ocsp.jcajce.JcaBasicOCSPRespBuilder;
+import org.bouncycastle.cert.ocsp.jcajce.JcaCertificateID;
 import org.bouncycastle.openssl.PEMParser;
 import org.bouncycastle.openssl.jcajce.JcaPEMWriter;
 import org.bouncycastle.openssl.jcajce.JcaPKCS8Generator;
 import org.bouncycastle.operator.OperatorCreationException;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
+import org.bouncycastle.operator.jcajce.JcaDigestCalculatorProviderBuilder;
 import org.bouncycastle.pkcs.PKCS10CertificationRequest;
 import org.bouncycastle.pkcs.jcajce.JcaPKCS10CertificationRequest;
 
@@ -205,6 +217,30 @@ public final class TestCertificates {
             }
         }
 
+        /** An OCSP response (DER) about a certificate, as a server staples it. */
+        public byte[] ocspResponse(X509Certificate about, boolean revoked) {
+            try {
+                var digests = new JcaDigestCalculatorProviderBuilder().build();
+                var builder =
+                        new JcaBasicOCSPRespBuilder(certificate().getPublicKey(), digests.get(CertificateID.HASH_SHA1));
+                builder.addResponse(
+                        new JcaCertificateID(
+                                digests.get(CertificateID.HASH_SHA1), certificate(), about.getSerialNumber()),
+                        revoked
+                                ? new RevokedStatus(Date.from(Instant.now().minusSeconds(60)), CRLReason.keyCompromise)
+                                : CertificateStatus.GOOD);
+                BasicOCSPResp response = builder.build(
+                        new JcaContentSignerBuilder("SHA256withRSA").build(own.key()),
+                        null,
+                        Date.from(Instant.now().minusSeconds(60)));
+                return new OCSPRespBuilder()
+                        .build(OCSPRespBuilder.SUCCESSFUL, response)
+                        .getEncoded();
+            } catch (IOException | GeneralSecurityException | OCSPException | OperatorCreationException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+
         /** Signs a request (PKCS #10, PEM) as it is, and writes the certificate as PEM. */
         public Path sign(String request, Path file) {
             try (PEMParser parser = new PEMParser(new StringReader(request))) {
@@ -259,6 +295,7 @@ public final class TestCertificates {
         private Instant notAfter = Instant.now().plus(Duration.ofDays(365));
         private String signature = "SHA256withRSA";
         private Optional<String> crlUrl = Optional.empty();
+        private Optional<String> ocspUrl = Optional.empty();
         private List<KeyPurposeId> purposes = List.of(KeyPurposeId.id_kp_serverAuth, KeyPurposeId.id_kp_clientAuth);
         private boolean authority;
 
@@ -286,6 +323,7 @@ public final class TestCertificates {
             other.notAfter = notAfter;
             other.signature = signature;
             other.crlUrl = crlUrl;
+            other.ocspUrl = ocspUrl;
             other.purposes = purposes;
             other.authority = authority;
             return other;
@@ -354,6 +392,12 @@ public final class TestCertificates {
             return this;
         }
 
+        /** Names an OCSP responder. */
+        public Draft ocsp(String url) {
+            ocspUrl = Optional.of(url);
+            return this;
+        }
+
         public Issued issue() {
             try {
                 var extensions = new JcaX509ExtensionUtils();
@@ -393,6 +437,14 @@ public final class TestCertificates {
                             Extension.cRLDistributionPoints,
                             false,
                             new CRLDistPoint(new DistributionPoint[] {new DistributionPoint(point, null, null)}));
+                }
+                if (ocspUrl.isPresent()) {
+                    builder.addExtension(
+                            Extension.authorityInfoAccess,
+                            false,
+                            new AuthorityInformationAccess(
+                                    AccessDescription.id_ad_ocsp,
+                                    new GeneralName(GeneralName.uniformResourceIdentifier, ocspUrl.get())));
                 }
                 X509Certificate certificate = new JcaX509CertificateConverter()
                         .getCertificate(builder.build(new JcaContentSignerBuilder(signature).build(issuerKey)));
