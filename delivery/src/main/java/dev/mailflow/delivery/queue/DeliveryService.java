@@ -53,6 +53,7 @@ import dev.mailflow.policy.connector.NextHops;
 import dev.mailflow.policy.connector.OutboundConnector;
 import dev.mailflow.policy.connector.RetrySchedule;
 import dev.mailflow.policy.connector.Route;
+import dev.mailflow.policy.connector.TlsLevel;
 import dev.mailflow.policy.connector.TlsRequirement;
 import dev.mailflow.policy.event.MailFlowEvents;
 import dev.mailflow.policy.host.OwnHostName;
@@ -474,7 +475,10 @@ public final class DeliveryService {
         }
 
         private TlsRequirement requirement(OutboundConnector settings, QueuedMail queued) {
-            return queued.requiresTls() ? settings.tls().atLeastEncrypt() : settings.tls();
+            TlsRequirement own = settings.tls();
+            // as with REQUIRETLS: where TLS is forbidden a report, of a header only, would be lost
+            boolean reports = queued.isReportThatRequiresTls() && own.level() != TlsLevel.NONE;
+            return queued.requiresTls() || reports ? own.atLeastEncrypt() : own;
         }
 
         private DeliveryReport deferAll(List<MailAddress> recipients, String reason) {

@@ -166,10 +166,11 @@ final class Notifications {
                 about.dsnParameters().flatMap(DsnParameters::getEnvIdParameter).map(id -> Xtext.decode(id.asString())),
                 state.queued(),
                 recipients);
-        boolean secret = QueuedMail.requestedTls(about) == RequestedTls.REQUIRED;
         // RFC 8689 section 5: a report is protected like what it is about, and bears no more of it than the header
+        boolean asked = QueuedMail.requestedTls(about) == RequestedTls.REQUIRED;
+        boolean ruled = QueuedMail.requiresTls(about);
         MimeMessage message = notification.compose(
-                about.getMessage(), secret ? Optional.of(DsnReturn.HDRS) : QueuedMail.wanted(about), now);
+                about.getMessage(), asked || ruled ? Optional.of(DsnReturn.HDRS) : QueuedMail.wanted(about), now);
         MailImpl report = MailImpl.builder()
                 .name(MailImpl.getId())
                 .sender(MaybeSender.nullSender())
@@ -177,8 +178,11 @@ final class Notifications {
                 .mimeMessage(message)
                 .build();
         try {
-            if (secret) {
+            if (asked) {
                 report.setAttribute(new Attribute(QueuedMail.REQUIRETLS_OPTION, AttributeValue.of(true)));
+            }
+            if (ruled) {
+                report.setAttribute(new Attribute(QueuedMail.REPORT_REQUIRES_TLS, AttributeValue.of(true)));
             }
             context.sendMail(report);
         } finally {

@@ -33,6 +33,9 @@ import dev.mailflow.policy.event.MailFlowEvent.MessageRef;
 final class QueuedMail implements AutoCloseable {
     static final AttributeName REQUIRETLS_OPTION = AttributeName.of(RequestedTls.ATTRIBUTE);
 
+    /** True on a report of a mail that a rule lets leave over TLS only. */
+    static final AttributeName REPORT_REQUIRES_TLS = AttributeName.of("mailflow.reportRequiresTls");
+
     private static final AttributeName ORIGINAL_RECIPIENTS = AttributeName.of(OriginalRecipient.ATTRIBUTE);
 
     private final Mail mail;
@@ -80,8 +83,22 @@ final class QueuedMail implements AutoCloseable {
         return List.copyOf(mail.getRecipients());
     }
 
+    /** Whether a rule demands it, whatever the connector says. */
     boolean requiresTls() {
-        return AttributeUtils.getValueAndCastFromMail(mail, DeliveryService.REQUIRE_TLS, Boolean.class)
+        return requiresTls(mail);
+    }
+
+    static boolean requiresTls(Mail mail) {
+        return isTrue(mail, DeliveryService.REQUIRE_TLS);
+    }
+
+    /** Whether it reports on such a mail, which must not leave in plaintext by this way either. */
+    boolean isReportThatRequiresTls() {
+        return isTrue(mail, REPORT_REQUIRES_TLS);
+    }
+
+    private static boolean isTrue(Mail mail, AttributeName attribute) {
+        return AttributeUtils.getValueAndCastFromMail(mail, attribute, Boolean.class)
                 .orElse(false);
     }
 
@@ -100,10 +117,7 @@ final class QueuedMail implements AutoCloseable {
         } catch (MessagingException e) {
             header = Optional.empty();
         }
-        return RequestedTls.of(
-                AttributeUtils.getValueAndCastFromMail(mail, REQUIRETLS_OPTION, Boolean.class)
-                        .orElse(false),
-                header);
+        return RequestedTls.of(isTrue(mail, REQUIRETLS_OPTION), header);
     }
 
     /** ORCPT as it was received. */
