@@ -55,6 +55,9 @@ public record DeliveryStatusNotification(
     /** What is beyond of a header is not returned. */
     private static final int LONGEST_HEADER = 256 * 1024;
 
+    /** In characters: a line has 998 octets at most (RFC 5322). */
+    private static final int LONGEST_VALUE = 900;
+
     private static final DateTimeFormatter DATE =
             DateTimeFormatter.ofPattern("EEE, d MMM yyyy HH:mm:ss Z", Locale.US).withZone(ZoneOffset.UTC);
 
@@ -120,7 +123,7 @@ public record DeliveryStatusNotification(
         text.setDescription("Notification");
         report.addBodyPart(text);
         report.addBodyPart(
-                part("message/delivery-status", forPrograms().getBytes(StandardCharsets.UTF_8), "Delivery report"));
+                part("message/delivery-status", forPrograms().getBytes(StandardCharsets.US_ASCII), "Delivery report"));
         report.addBodyPart(original(originalMessage, wanted));
 
         MimeMessage message = OwnMessage.of(reportingMta);
@@ -232,7 +235,7 @@ public record DeliveryStatusNotification(
         for (Recipient recipient : recipients) {
             report.append("\r\n");
             recipient.original().ifPresent(original -> line(report, "Original-Recipient", original));
-            line(report, "Final-Recipient", "rfc822; " + recipient.address().asString());
+            line(report, "Final-Recipient", mailbox(recipient.address().asString()));
             line(report, "Action", recipient.action().field);
             line(report, "Status", recipient.status());
             recipient.remoteMta().ifPresent(mta -> line(report, "Remote-MTA", "dns; " + mta));
@@ -249,14 +252,56 @@ public record DeliveryStatusNotification(
         return report.toString();
     }
 
+    /** RFC 6533 section 3: an address that is not ASCII is of another type, in which some characters stand for others. */
+    private static String mailbox(String address) {
+        if (isAscii(address)) {
+            return "rfc822; " + address;
+        }
+        StringBuilder text = new StringBuilder("utf-8; ");
+        address.codePoints().forEach(c -> {
+            if (c == '+' || c == '=' || c == '\\') {
+                append(text, c);
+            } else {
+                text.appendCodePoint(c);
+            }
+        });
+        return text.toString();
+    }
+
+    private static boolean isAscii(String value) {
+        return value.chars().allMatch(c -> c < 128);
+    }
+
     /** A field on one line: what strangers said may not start another. */
     private static void line(StringBuilder report, String name, String value) {
-        report.append(name).append(": ").append(oneLine(value)).append("\r\n");
+        report.append(name).append(": ").append(ascii(oneLine(value))).append("\r\n");
+    }
+
+    /**
+     * In these fields is nothing but ASCII (RFC 3464 section 2.1), else next hops without 8BITMIME would not get the report.
+     * Other characters are written as RFC 6533 does it, {@code \x{E9}}.
+     */
+    private static String ascii(String value) {
+        StringBuilder text = new StringBuilder(value.length());
+        value.codePoints().takeWhile(c -> text.length() < LONGEST_VALUE).forEach(c -> {
+            if (c < 128) {
+                text.append((char) c);
+            } else {
+                append(text, c);
+            }
+        });
+        return text.toString();
+    }
+
+    private static void append(StringBuilder text, int codePoint) {
+        text.append("\\x{")
+                .append(Integer.toHexString(codePoint).toUpperCase(Locale.ROOT))
+                .append('}');
     }
 
     private static String oneLine(String value) {
         StringBuilder line = new StringBuilder(value.length());
-        value.chars().limit(900).forEach(c -> line.append(Character.isISOControl(c) ? ' ' : (char) c));
+        value.codePoints().limit(LONGEST_VALUE).forEach(c -> line.appendCodePoint(Character.isISOControl(c) ? ' ' : c));
         return line.toString().trim();
     }
 }

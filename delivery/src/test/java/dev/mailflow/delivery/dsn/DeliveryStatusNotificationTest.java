@@ -18,9 +18,15 @@ import org.apache.james.core.MailAddress;
 import org.junit.jupiter.api.Test;
 
 import dev.mailflow.delivery.DsnReturn;
+import dev.mailflow.delivery.MessageContent;
+import dev.mailflow.delivery.OutboundMessage;
+import dev.mailflow.delivery.RecipientOutcome;
 import dev.mailflow.delivery.SmtpReply;
 import dev.mailflow.delivery.dsn.DeliveryStatusNotification.Action;
 import dev.mailflow.delivery.dsn.DeliveryStatusNotification.Recipient;
+import dev.mailflow.delivery.testing.Connectors;
+import dev.mailflow.delivery.testing.Outbound;
+import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 
 class DeliveryStatusNotificationTest {
     private static final Instant ARRIVAL = Instant.parse("2026-11-23T12:00:00Z");
@@ -28,9 +34,14 @@ class DeliveryStatusNotificationTest {
     private static final String ORIGINAL = "From: a@contoso.com\r\nSubject: hi\r\n\r\nbody, 8-bit: é\r\n";
 
     private static String compose(Optional<DsnReturn> wanted, Recipient... recipients) throws Exception {
+        return compose(ORIGINAL, wanted, recipients);
+    }
+
+    private static String compose(String originalText, Optional<DsnReturn> wanted, Recipient... recipients)
+            throws Exception {
         MimeMessage original = new MimeMessage(
                 Session.getInstance(new Properties()),
-                new ByteArrayInputStream(ORIGINAL.getBytes(StandardCharsets.UTF_8)));
+                new ByteArrayInputStream(originalText.getBytes(StandardCharsets.UTF_8)));
         MimeMessage report = new DeliveryStatusNotification(
                         "gateway.contoso.com",
                         new MailAddress("postmaster@contoso.com"),
@@ -88,6 +99,67 @@ class DeliveryStatusNotificationTest {
     @Test
     void composeShouldNotLetTheRemoteReplyForgeAField() throws Exception {
         assertThat(compose(Optional.empty(), failed("joe@fabrikam.com"))).doesNotContain("\nAction: delivered");
+    }
+
+    private static Recipient failed(String address, String original, String reply) throws Exception {
+        return new Recipient(
+                Action.FAILED,
+                new MailAddress(address),
+                Optional.of(original),
+                "5.1.1",
+                "the next hop refused the recipient",
+                Optional.of(new SmtpReply(550, List.of(reply))),
+                Optional.of("mx.fabrikam.com"),
+                NOW,
+                Optional.empty());
+    }
+
+    @Test
+    void fieldsForProgramsShouldBeAscii() throws Exception {
+        String report = compose(
+                "Subject: hi\r\n\r\nbody\r\n",
+                Optional.empty(),
+                failed(
+                        "joe@fabrikam.com",
+                        "utf-8;jos\u00e9@fabrikam.com",
+                        "5.1.1 Empf\u00e4nger unbekannt \ud83d\ude00"));
+
+        assertThat(report)
+                .contains("Original-Recipient: utf-8;jos\\x{E9}@fabrikam.com\r\n")
+                .contains("Diagnostic-Code: smtp; 550 5.1.1 Empf\\x{E4}nger unbekannt \\x{1F600}\r\n")
+                .doesNotContain("8bit")
+                .matches(text -> text.chars().allMatch(c -> c < 128));
+    }
+
+    @Test
+    void noLineShouldBecomeTooLong() throws Exception {
+        String report = compose(
+                Optional.empty(), failed("joe@fabrikam.com", "rfc822;joe@fabrikam.com", "\u00e4".repeat(5_000)));
+
+        assertThat(report.lines()).allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(998));
+    }
+
+    @Test
+    void reportShouldReachANextHopWithout8BitMime() throws Exception {
+        String report = compose(
+                "Subject: hi\r\n\r\nbody\r\n",
+                Optional.empty(),
+                failed("joe@fabrikam.com", "rfc822;joe@fabrikam.com", "5.1.1 Empf\u00e4nger unbekannt"));
+        try (Outbound outbound = Outbound.start();
+                ScriptedSmtpPeer peer =
+                        ScriptedSmtpPeer.builder().extensions("PIPELINING").start()) {
+            assertThat(outbound.send(
+                                    Connectors.connector().to(peer).build(),
+                                    OutboundMessage.of(
+                                            "m1",
+                                            Optional.empty(),
+                                            List.of(Outbound.SENDER),
+                                            MessageContent.of(report.getBytes(StandardCharsets.UTF_8))))
+                            .outcomes()
+                            .get(Outbound.SENDER))
+                    .isInstanceOf(RecipientOutcome.Delivered.class);
+            assertThat(peer.messages().get(0).text()).contains("Empf\\x{E4}nger unbekannt");
+        }
     }
 
     @Test
