@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.delivery.dsn;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -24,6 +25,10 @@ import javax.mail.util.ByteArrayDataSource;
 
 import org.apache.james.core.MailAddress;
 import org.apache.james.server.core.MimeMessageInputStream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+import com.google.common.io.ByteStreams;
 
 import dev.mailflow.delivery.DsnReturn;
 import dev.mailflow.delivery.OwnMessage;
@@ -57,6 +62,11 @@ public record DeliveryStatusNotification(
 
     /** In characters: a line has 998 octets at most (RFC 5322). */
     private static final int LONGEST_VALUE = 900;
+
+    private static final String UNREADABLE =
+            "The message itself can no longer be read here: nothing of it is returned.\n";
+
+    private static final Logger LOGGER = LoggerFactory.getLogger(DeliveryStatusNotification.class);
 
     private static final DateTimeFormatter DATE =
             DateTimeFormatter.ofPattern("EEE, d MMM yyyy HH:mm:ss Z", Locale.US).withZone(ZoneOffset.UTC);
@@ -109,22 +119,29 @@ public record DeliveryStatusNotification(
             Optional<Instant> willRetryUntil) {}
 
     /**
-     * The report as a message.
+     * The report as a message. Of an original that cannot be read it has the header, if that can be, or nothing: whoever
+     * sent it must be told all the same.
      *
-     * @param originalMessage the message that it is about
+     * @param originalMessage the message that it is about; empty: there is none any more
      * @param wanted RET of the original; empty: whole if small, else its header
      * @param now its Date
      */
-    public MimeMessage compose(MimeMessage originalMessage, Optional<DsnReturn> wanted, Instant now)
+    public MimeMessage compose(Optional<MimeMessage> originalMessage, Optional<DsnReturn> wanted, Instant now)
             throws MessagingException, IOException {
+        Optional<MimeBodyPart> original = Optional.empty();
+        if (originalMessage.isPresent()) {
+            original = original(originalMessage.get(), wanted);
+        }
         MimeMultipart report = new MimeMultipart("report; report-type=delivery-status");
         MimeBodyPart text = new MimeBodyPart();
-        text.setText(forPeople(), "utf-8");
+        text.setText(original.isPresent() ? forPeople() : forPeople() + UNREADABLE, "utf-8");
         text.setDescription("Notification");
         report.addBodyPart(text);
         report.addBodyPart(
                 part("message/delivery-status", forPrograms().getBytes(StandardCharsets.US_ASCII), "Delivery report"));
-        report.addBodyPart(original(originalMessage, wanted));
+        if (original.isPresent()) {
+            report.addBodyPart(original.get());
+        }
 
         MimeMessage message = OwnMessage.of(reportingMta);
         message.setFrom(new InternetAddress(from.asString(), "Mail Delivery System", "utf-8"));
@@ -144,29 +161,43 @@ public record DeliveryStatusNotification(
                 .orElseThrow();
     }
 
-    private MimeBodyPart original(MimeMessage originalMessage, Optional<DsnReturn> wanted)
-            throws MessagingException, IOException {
+    private Optional<MimeBodyPart> original(MimeMessage originalMessage, Optional<DsnReturn> wanted)
+            throws MessagingException {
         // RFC 3461 section 4.3: RET speaks of failures only
         int most = gravest() != Action.FAILED
                         || wanted.filter(DsnReturn.HDRS::equals).isPresent()
                 ? 0
                 : wanted.isPresent() ? LARGEST_ORIGINAL : WHOLE_ORIGINAL;
+        ByteArrayOutputStream read = new ByteArrayOutputStream();
+        boolean readable = false;
         // not writeTo(): that one reads the header anew and turns its 8-bit characters into question marks
         try (InputStream in = new MimeMessageInputStream(originalMessage)) {
-            byte[] bytes = in.readNBytes(Math.max(most, LONGEST_HEADER) + 1);
-            return bytes.length <= most
-                    ? part("message/rfc822", bytes, "Undelivered message")
-                    : part("text/rfc822-headers", header(bytes), "Undelivered message header");
+            ByteStreams.limit(in, Math.max(most, LONGEST_HEADER) + 1L).transferTo(read);
+            readable = true;
+        } catch (IOException | MessagingException | RuntimeException e) {
+            LOGGER.error("A message cannot be read: the report about it has no more than its header", e);
         }
+        byte[] bytes = read.toByteArray();
+        if (readable && bytes.length <= most) {
+            return Optional.of(part("message/rfc822", bytes, "Undelivered message"));
+        }
+        Optional<byte[]> header = header(bytes);
+        if (header.isEmpty() && readable) {
+            header = Optional.of(Arrays.copyOf(bytes, Math.min(bytes.length, LONGEST_HEADER)));
+        }
+        return header.isPresent()
+                ? Optional.of(part("text/rfc822-headers", header.get(), "Undelivered message header"))
+                : Optional.empty();
     }
 
-    private static byte[] header(byte[] message) {
-        for (int i = 0; i + 3 < message.length; i++) {
+    /** Empty: it does not end here. */
+    private static Optional<byte[]> header(byte[] message) {
+        for (int i = 0; i + 2 < message.length; i++) {
             if (message[i] == '\n' && (message[i + 1] == '\n' || (message[i + 1] == '\r' && message[i + 2] == '\n'))) {
-                return Arrays.copyOf(message, i + 1);
+                return Optional.of(Arrays.copyOf(message, i + 1));
             }
         }
-        return message.length <= LONGEST_HEADER ? message : Arrays.copyOf(message, LONGEST_HEADER);
+        return Optional.empty();
     }
 
     private static MimeBodyPart part(String type, byte[] content, String description) throws MessagingException {

@@ -25,6 +25,8 @@ import org.apache.mailet.DsnParameters.Notify;
 import org.apache.mailet.DsnParameters.RecipientDsnParameters;
 import org.apache.mailet.Mail;
 import org.apache.mailet.MailetContext;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 import dev.mailflow.delivery.DsnReturn;
 import dev.mailflow.delivery.HopUsed;
@@ -44,6 +46,7 @@ import dev.mailflow.policy.event.MailFlowEvents;
  * RET and ENVID of RFC 3461): one report per attempt, not per recipient. A null sender is told nothing.
  */
 final class Notifications {
+    private static final Logger LOGGER = LoggerFactory.getLogger(Notifications.class);
     private static final String DELIVERED_STATUS = "2.0.0";
 
     private final MailetContext context;
@@ -170,7 +173,7 @@ final class Notifications {
         boolean asked = QueuedMail.requestedTls(about) == RequestedTls.REQUIRED;
         boolean ruled = QueuedMail.requiresTls(about);
         MimeMessage message = notification.compose(
-                about.getMessage(), asked || ruled ? Optional.of(DsnReturn.HDRS) : QueuedMail.wanted(about), now);
+                message(about), asked || ruled ? Optional.of(DsnReturn.HDRS) : QueuedMail.wanted(about), now);
         MailImpl report = MailImpl.builder()
                 .name(MailImpl.getId())
                 .sender(MaybeSender.nullSender())
@@ -197,6 +200,15 @@ final class Notifications {
                 events.publish(new MailFlowEvent.Notified(
                         QueuedMail.reference(about), action.toString(), sender.asString(), concerned));
             }
+        }
+    }
+
+    private static Optional<MimeMessage> message(Mail mail) {
+        try {
+            return Optional.ofNullable(mail.getMessage());
+        } catch (MessagingException | RuntimeException e) {
+            LOGGER.error("The message of {} cannot be read: the report about it is without", mail.getName(), e);
+            return Optional.empty();
         }
     }
 

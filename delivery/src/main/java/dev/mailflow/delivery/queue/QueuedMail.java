@@ -114,7 +114,8 @@ final class QueuedMail implements AutoCloseable {
             header = Optional.ofNullable(mail.getMessage().getHeader(RequestedTls.HEADER))
                     .filter(values -> values.length == 1)
                     .map(values -> values[0]);
-        } catch (MessagingException e) {
+        } catch (MessagingException | RuntimeException e) {
+            // who cannot read it cannot say that it matters less
             header = Optional.empty();
         }
         return RequestedTls.of(isTrue(mail, REQUIRETLS_OPTION), header);
@@ -139,7 +140,7 @@ final class QueuedMail implements AutoCloseable {
         String id;
         try {
             id = mail.getMessage().getMessageID();
-        } catch (MessagingException e) {
+        } catch (MessagingException | RuntimeException e) {
             id = null;
         }
         return new MessageRef(mail.getName(), Optional.ofNullable(id));

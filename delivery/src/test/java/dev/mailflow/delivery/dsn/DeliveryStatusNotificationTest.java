@@ -49,7 +49,7 @@ class DeliveryStatusNotificationTest {
                         Optional.of("QQ314159"),
                         ARRIVAL,
                         List.of(recipients))
-                .compose(original, wanted, NOW);
+                .compose(Optional.of(original), wanted, NOW);
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         report.writeTo(bytes);
         return bytes.toString(StandardCharsets.UTF_8);

@@ -6,6 +6,9 @@ import static org.awaitility.Awaitility.await;
 
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.SequenceInputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +18,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 import javax.mail.Session;
 import javax.mail.internet.MimeMessage;
@@ -24,6 +28,8 @@ import org.apache.james.metrics.tests.RecordingMetricFactory;
 import org.apache.james.queue.api.RawMailQueueItemDecoratorFactory;
 import org.apache.james.queue.memory.MemoryMailQueueFactory;
 import org.apache.james.server.core.MailImpl;
+import org.apache.james.server.core.MimeMessageSource;
+import org.apache.james.server.core.MimeMessageWrapper;
 import org.apache.mailet.Attribute;
 import org.apache.mailet.AttributeValue;
 import org.apache.mailet.DsnParameters;
@@ -33,6 +39,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
@@ -160,5 +168,60 @@ class ReportsTest {
         send(report, "house");
         await().atMost(Duration.ofSeconds(60))
                 .untilAsserted(() -> assertThat(home.messages()).hasSize(1));
+    }
+
+    /** A message of which, once the disk is broken, not more can be read than the text. */
+    private static MimeMessageWrapper fragile(String readable, AtomicBoolean isBroken) throws Exception {
+        return new MimeMessageWrapper(new MimeMessageSource() {
+            @Override
+            public String getSourceId() {
+                return "broken";
+            }
+
+            @Override
+            public InputStream getInputStream() {
+                if (!isBroken.get()) {
+                    return new ByteArrayInputStream(TEXT.getBytes(StandardCharsets.US_ASCII));
+                }
+                return new SequenceInputStream(
+                        new ByteArrayInputStream(readable.getBytes(StandardCharsets.US_ASCII)), new InputStream() {
+                            @Override
+                            public int read() throws IOException {
+                                throw new IOException("bad sector");
+                            }
+
+                            @Override
+                            public int read(byte[] bytes, int from, int length) throws IOException {
+                                throw new IOException("bad sector");
+                            }
+                        });
+            }
+        });
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "'Subject: of the header\r\n\r\nof the b' | text/rfc822-headers",
+                "'Subject: of the hea' | 'can no longer be read here'",
+                "'' | 'can no longer be read here'"
+            })
+    void senderOfMailThatCannotBeReadShouldBeToldAllTheSame(String readable, String expected) throws Exception {
+        MailImpl mail = mail("ann@away.test");
+        AtomicBoolean isBroken = new AtomicBoolean();
+        mail.setMessageNoCopy(fragile(readable.translateEscapes(), isBroken));
+        service.enqueue(mail, "away");
+        isBroken.set(true);
+        clock.forward(Duration.ofDays(3));
+        start();
+
+        SentMail report = report();
+        assertThat(text(report))
+                .contains("Final-Recipient: rfc822; ann@away.test", "Status: 5.4.7", expected)
+                .doesNotContain("of the b");
+        await().atMost(Duration.ofSeconds(60)).untilAsserted(() -> assertThat(told)
+                .filteredOn(MailFlowEvent.Failed.class::isInstance)
+                .hasSize(1));
     }
 }
