@@ -198,7 +198,7 @@ public final class DeliveryService {
      * @throws MailQueueException when the queue did not take it
      */
     public void enqueue(Mail mail, String connector) throws MailQueueException {
-        DeliveryState.first(clock.instant()).putOn(mail);
+        DeliveryState.first(QueuedMail.arrival(mail, clock.instant())).putOn(mail);
         queue(connector).enQueue(mail);
         running().ifPresent(now -> consume(connector, now.transport(), now.notifications(), now.blocking()));
     }
@@ -237,13 +237,12 @@ public final class DeliveryService {
      * Delivery need not run for it.
      *
      * @param context whose postmaster reports it
-     * @param arrival when the mail came in
      * @throws MessagingException when the sender could not be told
      */
-    public void confirm(MailetContext context, Mail mail, Instant arrival, Collection<MailAddress> recipients)
+    public void confirm(MailetContext context, Mail mail, Collection<MailAddress> recipients)
             throws MessagingException {
         try {
-            new Notifications(context, ownName(), events, clock).confirm(mail, arrival, recipients);
+            new Notifications(context, ownName(), events, clock).confirm(mail, recipients);
         } catch (IOException e) {
             throw cannotTell(mail, e);
         }
@@ -262,7 +261,7 @@ public final class DeliveryService {
             Notifications notifications, Mail mail, List<MailAddress> recipients, String status, String reason)
             throws MessagingException {
         Instant now = clock.instant();
-        DeliveryState state = DeliveryState.first(now);
+        DeliveryState state = DeliveryState.first(QueuedMail.arrival(mail, now));
         Map<MailAddress, Failed> failed = new LinkedHashMap<>();
         recipients.forEach(
                 recipient -> failed.put(recipient, new Failed(status, reason, Optional.empty(), Optional.empty())));

@@ -18,7 +18,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
  * How far the delivery of a queued mail has come. Travels on the mail as one JSON string attribute, the only form that
  * every James queue keeps for an extension.
  *
- * @param queuedAt epoch milliseconds; when the mail entered its connector's queue first: warnings and expiry count from here
+ * @param queuedAt epoch milliseconds; when the mail came in, from where warnings and expiry count, not when it reached its
+ *     connector's queue: it may have waited elsewhere before
  * @param attempts how many there were, those not counted in which no next hop was asked because there was no connection for it
  * @param warned whether the sender was told of the delay
  * @param lastReason why the last attempt did not end it; empty before the first
@@ -30,15 +31,15 @@ record DeliveryState(long queuedAt, int attempts, boolean warned, String lastRea
 
     private static final ObjectMapper JSON = new ObjectMapper();
 
-    static DeliveryState first(Instant now) {
-        return new DeliveryState(now.toEpochMilli(), 0, false, "");
+    static DeliveryState first(Instant arrival) {
+        return new DeliveryState(arrival.toEpochMilli(), 0, false, "");
     }
 
-    /** The state on the mail; a mail without a readable one counts as queued now. */
+    /** The state on the mail; a mail without a readable one is at its beginning. */
     static DeliveryState of(Mail mail, Instant now) {
         return AttributeUtils.getValueAndCastFromMail(mail, ATTRIBUTE, String.class)
                 .flatMap(DeliveryState::parse)
-                .orElseGet(() -> first(now));
+                .orElseGet(() -> first(QueuedMail.arrival(mail, now)));
     }
 
     private static Optional<DeliveryState> parse(String json) {

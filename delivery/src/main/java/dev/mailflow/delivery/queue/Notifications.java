@@ -123,10 +123,9 @@ final class Notifications {
     /**
      * Queues the report that a mail is in mailboxes here, if its sender asked for it.
      *
-     * @param arrival when the mail came in
      * @throws MessagingException when it could not be composed or queued
      */
-    void confirm(Mail mail, Instant arrival, Collection<MailAddress> delivered) throws MessagingException, IOException {
+    void confirm(Mail mail, Collection<MailAddress> delivered) throws MessagingException, IOException {
         Optional<MailAddress> sender = mail.getMaybeSender().asOptional();
         Instant now = clock.instant();
         List<Recipient> recipients = delivered.stream()
@@ -140,7 +139,7 @@ final class Notifications {
                         Optional.empty()))
                 .toList();
         if (sender.isPresent() && !recipients.isEmpty()) {
-            send(mail, sender.get(), DeliveryState.first(arrival), recipients, now);
+            send(mail, sender.get(), DeliveryState.first(QueuedMail.arrival(mail, now)), recipients, now);
         }
     }
 

@@ -3,6 +3,8 @@ package dev.mailflow.delivery.queue;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.time.Instant;
+import java.time.ZonedDateTime;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -35,6 +37,9 @@ final class QueuedMail implements AutoCloseable {
 
     /** True on a report of a mail that a rule lets leave over TLS only. */
     static final AttributeName REPORT_REQUIRES_TLS = AttributeName.of("mailflow.reportRequiresTls");
+
+    /** What DsnExtension notes, and James's own hook. */
+    private static final AttributeName ARRIVAL = AttributeName.of("dsn-arrival-date");
 
     private static final AttributeName ORIGINAL_RECIPIENTS = AttributeName.of(OriginalRecipient.ATTRIBUTE);
 
@@ -119,6 +124,14 @@ final class QueuedMail implements AutoCloseable {
             header = Optional.empty();
         }
         return RequestedTls.of(isTrue(mail, REQUIRETLS_OPTION), header);
+    }
+
+    /** When the mail came in, as far as it says so; now, if it was made here. */
+    static Instant arrival(Mail mail, Instant now) {
+        return AttributeUtils.getValueAndCastFromMail(mail, ARRIVAL, ZonedDateTime.class)
+                .map(ZonedDateTime::toInstant)
+                .filter(now::isAfter)
+                .orElse(now);
     }
 
     /** ORCPT as it was received. */

@@ -15,6 +15,8 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.ZonedDateTime;
 import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -31,6 +33,7 @@ import org.apache.james.server.core.MailImpl;
 import org.apache.james.server.core.MimeMessageSource;
 import org.apache.james.server.core.MimeMessageWrapper;
 import org.apache.mailet.Attribute;
+import org.apache.mailet.AttributeName;
 import org.apache.mailet.AttributeValue;
 import org.apache.mailet.DsnParameters;
 import org.apache.mailet.base.test.FakeMailContext;
@@ -223,5 +226,37 @@ class ReportsTest {
         await().atMost(Duration.ofSeconds(60)).untilAsserted(() -> assertThat(told)
                 .filteredOn(MailFlowEvent.Failed.class::isInstance)
                 .hasSize(1));
+    }
+
+    @Test
+    void ageShouldCountFromWhenTheMailCameIn() throws Exception {
+        MailImpl mail = mail("ann@away.test");
+        mail.setAttribute(new Attribute(
+                AttributeName.of("dsn-arrival-date"),
+                AttributeValue.of(ZonedDateTime.ofInstant(clock.instant(), ZoneOffset.UTC))));
+        // it waits for a directory, say
+        clock.forward(Duration.ofHours(47));
+        service.enqueue(mail, "away");
+        clock.forward(Duration.ofHours(1));
+        start();
+
+        assertThat(text(report())).contains("Status: 5.4.7", "Arrival-Date: Mon, 23 Nov 2026 12:00:00 +0000");
+    }
+
+    @Test
+    void mailThatWasMadeHereShouldCountFromWhenItWasQueuedAndNoneFromTheFuture() throws Exception {
+        MailImpl future = mail("nobody@away.test");
+        future.setAttribute(new Attribute(
+                AttributeName.of("dsn-arrival-date"),
+                AttributeValue.of(ZonedDateTime.ofInstant(clock.instant().plus(Duration.ofDays(99)), ZoneOffset.UTC))));
+        service.enqueue(future, "away");
+        service.enqueue(mail("nobody@away.test"), "away");
+        start();
+
+        await().atMost(Duration.ofSeconds(60))
+                .untilAsserted(() -> assertThat(context.getSentMails()).hasSize(2));
+        for (SentMail each : context.getSentMails()) {
+            assertThat(text(each)).contains("Arrival-Date: Mon, 23 Nov 2026 12:00:00 +0000");
+        }
     }
 }

@@ -1,9 +1,6 @@
 /* Licensed under the Apache License, Version 2.0. See the LICENSE file at the top of the project. */
 package dev.mailflow.gateway.mailbox;
 
-import java.time.Clock;
-import java.time.Instant;
-import java.time.ZonedDateTime;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -17,8 +14,6 @@ import org.apache.james.transport.mailets.delivery.MailStore;
 import org.apache.james.transport.mailets.delivery.MailboxAppenderImpl;
 import org.apache.james.transport.mailets.delivery.SimpleMailStore;
 import org.apache.james.user.api.UsersRepository;
-import org.apache.mailet.AttributeName;
-import org.apache.mailet.AttributeUtils;
 import org.apache.mailet.Mail;
 import org.apache.mailet.base.GenericMailet;
 import org.slf4j.Logger;
@@ -44,30 +39,22 @@ import reactor.core.publisher.Mono;
  */
 public final class LocalDelivery extends GenericMailet {
     private static final Logger LOGGER = LoggerFactory.getLogger(LocalDelivery.class);
-    private static final AttributeName ARRIVAL = AttributeName.of("dsn-arrival-date");
 
     private final UsersRepository users;
     private final MailboxManager mailboxes;
     private final MetricFactory metrics;
     private final DeliveryService delivery;
-    private final Clock clock;
 
     private MailStore inboxes;
     private boolean consume;
     private String onMailetException;
 
     @Inject
-    LocalDelivery(
-            UsersRepository users,
-            MailboxManager mailboxes,
-            MetricFactory metrics,
-            DeliveryService delivery,
-            Clock clock) {
+    LocalDelivery(UsersRepository users, MailboxManager mailboxes, MetricFactory metrics, DeliveryService delivery) {
         this.users = users;
         this.mailboxes = mailboxes;
         this.metrics = metrics;
         this.delivery = delivery;
-        this.clock = clock;
     }
 
     @Override
@@ -96,16 +83,10 @@ public final class LocalDelivery extends GenericMailet {
                 .build()
                 .dispatch(mail);
         try {
-            delivery.confirm(getMailetContext(), mail, arrival(mail), delivered);
+            delivery.confirm(getMailetContext(), mail, delivered);
         } catch (MessagingException | RuntimeException e) {
             LOGGER.error("event=confirmation-lost mail={} recipients={}", mail.getName(), delivered, e);
         }
-    }
-
-    private Instant arrival(Mail mail) {
-        return AttributeUtils.getValueAndCastFromMail(mail, ARRIVAL, ZonedDateTime.class)
-                .map(ZonedDateTime::toInstant)
-                .orElseGet(clock::instant);
     }
 
     @Override
