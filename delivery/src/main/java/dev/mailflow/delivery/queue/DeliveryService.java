@@ -198,9 +198,22 @@ public final class DeliveryService {
      * @throws MailQueueException when the queue did not take it
      */
     public void enqueue(Mail mail, String connector) throws MailQueueException {
-        DeliveryState.first(QueuedMail.arrival(mail, clock.instant())).putOn(mail);
+        DeliveryState.first(beginning(mail, connector)).putOn(mail);
         queue(connector).enQueue(mail);
         running().ifPresent(now -> consume(connector, now.transport(), now.notifications(), now.blocking()));
+    }
+
+    /** When it came in; now, if it was held for so long, as in quarantine, that it could not be tried again. */
+    private Instant beginning(Mail mail, String connector) {
+        Instant now = clock.instant();
+        Instant arrival = QueuedMail.arrival(mail, now);
+        return policies.current()
+                .outboundConnectors()
+                .find(connector)
+                .map(known -> arrival.plus(known.retry().expireAfter()))
+                .filter(now::isBefore)
+                .map(expiry -> arrival)
+                .orElse(now);
     }
 
     /**

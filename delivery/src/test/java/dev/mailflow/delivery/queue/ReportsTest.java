@@ -20,7 +20,6 @@ import java.time.ZonedDateTime;
 import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.atomic.AtomicBoolean;
 
 import javax.mail.Session;
 import javax.mail.internet.MimeMessage;
@@ -45,6 +44,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
+import dev.mailflow.delivery.testing.Connectors;
 import dev.mailflow.delivery.testing.Outbound;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer;
 import dev.mailflow.delivery.testing.ScriptedSmtpPeer.Action;
@@ -60,7 +60,9 @@ class ReportsTest {
     private static final String TEXT = "Subject: of the header\r\nFrom: joe@contoso.com\r\n\r\nof the body\r\n";
 
     private final SettableClock clock = new SettableClock(Instant.parse("2026-11-23T12:00:00Z"));
-    private final FakeMailContext context = FakeMailContext.defaultContext();
+    private final FakeMailContext context = FakeMailContext.builder()
+            .postmaster(Connectors.address("postmaster@contoso.com"))
+            .build();
     private final List<MailFlowEvent> told = new CopyOnWriteArrayList<>();
     private ScriptedSmtpPeer away;
     private ScriptedSmtpPeer home;
@@ -173,8 +175,8 @@ class ReportsTest {
                 .untilAsserted(() -> assertThat(home.messages()).hasSize(1));
     }
 
-    /** A message of which, once the disk is broken, not more can be read than the text. */
-    private static MimeMessageWrapper fragile(String readable, AtomicBoolean isBroken) throws Exception {
+    /** A message of which not more can be read than the text. */
+    private static MimeMessageWrapper broken(String readable) throws Exception {
         return new MimeMessageWrapper(new MimeMessageSource() {
             @Override
             public String getSourceId() {
@@ -183,9 +185,6 @@ class ReportsTest {
 
             @Override
             public InputStream getInputStream() {
-                if (!isBroken.get()) {
-                    return new ByteArrayInputStream(TEXT.getBytes(StandardCharsets.US_ASCII));
-                }
                 return new SequenceInputStream(
                         new ByteArrayInputStream(readable.getBytes(StandardCharsets.US_ASCII)), new InputStream() {
                             @Override
@@ -212,20 +211,20 @@ class ReportsTest {
             })
     void senderOfMailThatCannotBeReadShouldBeToldAllTheSame(String readable, String expected) throws Exception {
         MailImpl mail = mail("ann@away.test");
-        AtomicBoolean isBroken = new AtomicBoolean();
-        mail.setMessageNoCopy(fragile(readable.translateEscapes(), isBroken));
-        service.enqueue(mail, "away");
-        isBroken.set(true);
-        clock.forward(Duration.ofDays(3));
-        start();
+        mail.setMessageNoCopy(broken(readable.translateEscapes()));
 
-        SentMail report = report();
-        assertThat(text(report))
+        service.fail(
+                context,
+                "gateway.contoso.com",
+                mail,
+                List.of(Connectors.address("ann@away.test")),
+                "5.4.7",
+                "not delivered within 2d");
+
+        assertThat(text(report()))
                 .contains("Final-Recipient: rfc822; ann@away.test", "Status: 5.4.7", expected)
                 .doesNotContain("of the b");
-        await().atMost(Duration.ofSeconds(60)).untilAsserted(() -> assertThat(told)
-                .filteredOn(MailFlowEvent.Failed.class::isInstance)
-                .hasSize(1));
+        assertThat(told).hasAtLeastOneElementOfType(MailFlowEvent.Failed.class);
     }
 
     @Test
@@ -241,6 +240,22 @@ class ReportsTest {
         start();
 
         assertThat(text(report())).contains("Status: 5.4.7", "Arrival-Date: Mon, 23 Nov 2026 12:00:00 +0000");
+    }
+
+    @Test
+    void mailThatWasHeldUntilItWouldExpireShouldHaveItsWholeTimeOnceItIsReleased() throws Exception {
+        MailImpl mail = mail("ann@away.test");
+        mail.setAttribute(new Attribute(
+                AttributeName.of("dsn-arrival-date"),
+                AttributeValue.of(ZonedDateTime.ofInstant(clock.instant(), ZoneOffset.UTC))));
+        // it lies in quarantine
+        clock.forward(Duration.ofDays(3));
+        service.enqueue(mail, "away");
+        start();
+
+        await().atMost(Duration.ofSeconds(60))
+                .untilAsserted(() -> assertThat(told).anyMatch(MailFlowEvent.Deferred.class::isInstance));
+        assertThat(context.getSentMails()).isEmpty();
     }
 
     @Test
