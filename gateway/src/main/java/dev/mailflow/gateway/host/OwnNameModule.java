@@ -31,11 +31,14 @@ import com.google.inject.Provides;
 import com.google.inject.Scopes;
 import com.google.inject.Singleton;
 
+import dev.mailflow.gateway.accept.AcceptFailures;
 import dev.mailflow.policy.host.OwnHostName;
+import io.netty.bootstrap.ServerBootstrap;
 
 /**
  * The parts of James that want to know what this host is called, told so by {@link OwnHostName}. Each asks the system by
- * itself, which may take long each time; the DNS client and the task manager do not start without an answer.
+ * itself, which may take long each time; the DNS client and the task manager do not start without an answer. The servers of LMTP
+ * and IMAP among them tell of connections as those of SMTP do ({@link AcceptFailures}).
  */
 public final class OwnNameModule extends AbstractModule {
     private static final String MAIL_HOST = "mail.host";
@@ -79,11 +82,12 @@ public final class OwnNameModule extends AbstractModule {
 
     @Provides
     @Singleton
-    LMTPServerFactory lmtp(ProtocolHandlerLoader loader, FileSystem fileSystem, MetricFactory metrics) {
+    LMTPServerFactory lmtp(
+            ProtocolHandlerLoader loader, FileSystem fileSystem, MetricFactory metrics, AcceptFailures acceptFailures) {
         return new LMTPServerFactory(loader, fileSystem, metrics) {
             @Override
             protected LMTPServer createServer() {
-                return new Lmtp(lmtpMetrics);
+                return new Lmtp(lmtpMetrics, acceptFailures);
             }
         };
     }
@@ -96,21 +100,31 @@ public final class OwnNameModule extends AbstractModule {
             Provider<ImapEncoder> encoders,
             Provider<ImapProcessor> processors,
             MetricFactory metrics,
-            GaugeRegistry gauges) {
+            GaugeRegistry gauges,
+            AcceptFailures acceptFailures) {
         return new IMAPServerFactory(fileSystem, decoders, encoders, processors, metrics, gauges) {
             @Override
             protected IMAPServer createServer() {
-                return new Imap(decoder.get(), encoder.get(), processor.get(), imapMetrics, gaugeRegistry);
+                return new Imap(
+                        decoder.get(), encoder.get(), processor.get(), imapMetrics, gaugeRegistry, acceptFailures);
             }
         };
     }
 
     @SuppressWarnings("unchecked") // James's pipeline is a raw type
     private static final class Lmtp extends LMTPServer {
+        private final AcceptFailures acceptFailures;
         private String helloName = "";
 
-        private Lmtp(LMTPMetricsImpl metrics) {
+        private Lmtp(LMTPMetricsImpl metrics, AcceptFailures acceptFailures) {
             super(metrics);
+            this.acceptFailures = acceptFailures;
+        }
+
+        @Override
+        protected void configureBootstrap(ServerBootstrap bootstrap) {
+            super.configureBootstrap(bootstrap);
+            bootstrap.handler(acceptFailures.of(jmxName));
         }
 
         @Override
@@ -126,6 +140,7 @@ public final class OwnNameModule extends AbstractModule {
 
     @SuppressWarnings("unchecked") // James's pipeline is a raw type
     private static final class Imap extends IMAPServer {
+        private final AcceptFailures acceptFailures;
         private String helloName = "";
 
         private Imap(
@@ -133,8 +148,16 @@ public final class OwnNameModule extends AbstractModule {
                 ImapEncoder encoder,
                 ImapProcessor processor,
                 ImapMetrics metrics,
-                GaugeRegistry gauges) {
+                GaugeRegistry gauges,
+                AcceptFailures acceptFailures) {
             super(decoder, encoder, processor, metrics, gauges);
+            this.acceptFailures = acceptFailures;
+        }
+
+        @Override
+        protected void configureBootstrap(ServerBootstrap bootstrap) {
+            super.configureBootstrap(bootstrap);
+            bootstrap.handler(acceptFailures.of(jmxName));
         }
 
         @Override

@@ -38,12 +38,14 @@ import org.apache.james.smtpserver.netty.SmtpMetrics;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
+import dev.mailflow.gateway.accept.AcceptFailures;
 import dev.mailflow.gateway.host.HelloName;
 import dev.mailflow.gateway.tls.ServerIdentity;
 import dev.mailflow.gateway.tls.WatchedFiles;
 import dev.mailflow.policy.connection.IpRange;
 import dev.mailflow.policy.connection.IpRangeSet;
 import dev.mailflow.policy.event.MailFlowEvents;
+import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.util.concurrent.EventExecutorGroup;
 import io.netty.util.concurrent.NonStickyEventExecutorGroup;
@@ -51,11 +53,12 @@ import nl.altindag.ssl.SSLFactory;
 import nl.altindag.ssl.util.PemUtils;
 
 /**
- * James's SMTP server with seven differences. It asks for a client certificate and leaves its judgement to the inbound
+ * James's SMTP server with eight differences. It asks for a client certificate and leaves its judgement to the inbound
  * connectors ({@code <clientAuth>} keeps its meaning: a certificate is needed, and of that trust store). It reads a PROXY
  * header from the peers that {@code <proxies>} names, and from nobody else. It takes no AUTH in plaintext where
  * {@code <requireSSL>} asks for TLS ({@link EncryptedAuthentication}). It greets a client before it knows the client's name
- * ({@link ClientNames}), and by a name of its own for which it asks nobody ({@link HelloName}). And it runs the SMTP dialogue, with the look-ups and queues of James and of all hooks, on threads
+ * ({@link ClientNames}), and by a name of its own for which it asks nobody ({@link HelloName}). It
+ * tells once of connections that it cannot accept ({@link AcceptFailures}). And it runs the SMTP dialogue, with the look-ups and queues of James and of all hooks, on threads
  * that may block instead of on Netty's event loop (see {@link SmtpPipeline}).
  *
  * <p>A certificate that is replaced is shown to the next client, without a restart: the files that {@code <tls>} names are
@@ -79,6 +82,7 @@ final class GatewaySmtpServer extends SMTPServer {
     private final FileSystem fileSystem;
     private final MailFlowEvents events;
     private final ClientNames names;
+    private final AcceptFailures acceptFailures;
 
     private String helloName = "";
     private Optional<SslConfig> tls = Optional.empty();
@@ -90,12 +94,18 @@ final class GatewaySmtpServer extends SMTPServer {
     private volatile Optional<Encryption> current = Optional.empty();
     private Optional<WatchedFiles> watch = Optional.empty();
 
-    GatewaySmtpServer(SmtpMetrics metrics, FileSystem fileSystem, MailFlowEvents events, ClientNames names) {
+    GatewaySmtpServer(
+            SmtpMetrics metrics,
+            FileSystem fileSystem,
+            MailFlowEvents events,
+            ClientNames names,
+            AcceptFailures acceptFailures) {
         super(metrics);
         this.metrics = metrics;
         this.fileSystem = fileSystem;
         this.events = events;
         this.names = names;
+        this.acceptFailures = acceptFailures;
     }
 
     @Override
@@ -249,6 +259,12 @@ final class GatewaySmtpServer extends SMTPServer {
                 return new GatewaySmtpSession(configuration, transport, names);
             }
         });
+    }
+
+    @Override
+    protected void configureBootstrap(ServerBootstrap bootstrap) {
+        super.configureBootstrap(bootstrap);
+        bootstrap.handler(acceptFailures.of(jmxName));
     }
 
     @Override

@@ -10,12 +10,14 @@ import org.apache.james.smtpserver.netty.SMTPServerFactory;
 
 import com.google.inject.Inject;
 
+import dev.mailflow.gateway.accept.AcceptFailures;
 import dev.mailflow.policy.event.MailFlowEvents;
 
 /** Makes the gateway's SMTP servers in the place of James's. */
 public final class GatewaySmtpServerFactory extends SMTPServerFactory {
     private final MailFlowEvents events;
     private final ClientNames names;
+    private final AcceptFailures acceptFailures;
 
     @Inject
     GatewaySmtpServerFactory(
@@ -24,14 +26,16 @@ public final class GatewaySmtpServerFactory extends SMTPServerFactory {
             FileSystem fileSystem,
             MetricFactory metricFactory,
             MailFlowEvents events,
-            ClientNames names) {
+            ClientNames names,
+            AcceptFailures acceptFailures) {
         super(dns, loader, fileSystem, metricFactory);
         this.events = events;
         this.names = names;
+        this.acceptFailures = acceptFailures;
     }
 
     @Override
     protected SMTPServer createServer() {
-        return new GatewaySmtpServer(smtpMetrics, fileSystem, events, names);
+        return new GatewaySmtpServer(smtpMetrics, fileSystem, events, names, acceptFailures);
     }
 }
