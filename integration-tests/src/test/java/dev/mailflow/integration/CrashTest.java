@@ -223,9 +223,13 @@ class CrashTest {
     }
 
     static ForkedProcess gateway(Path directory, Path conf) {
-        return ForkedProcess.java(
+        return ForkedProcess.start(directory, directory.resolve("output.txt"), gatewayCommand(directory, conf));
+    }
+
+    /** What runs a gateway, for those who start it by another program. */
+    static List<String> gatewayCommand(Path directory, Path conf) {
+        return ForkedProcess.javaCommand(
                 directory,
-                directory.resolve("output.txt"),
                 System.getProperty("java.class.path"),
                 "dev.mailflow.gateway.GatewayMain",
                 List.of(

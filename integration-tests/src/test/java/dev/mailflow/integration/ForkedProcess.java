@@ -21,6 +21,10 @@ final class ForkedProcess implements AutoCloseable {
 
     /** A JVM like this one. */
     static ForkedProcess java(Path directory, Path output, String classpath, String mainClass, List<String> arguments) {
+        return start(directory, output, javaCommand(directory, classpath, mainClass, arguments));
+    }
+
+    static List<String> javaCommand(Path directory, String classpath, String mainClass, List<String> arguments) {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx512m",
@@ -32,7 +36,7 @@ final class ForkedProcess implements AutoCloseable {
                 classpath,
                 mainClass));
         command.addAll(arguments);
-        return start(directory, output, command);
+        return command;
     }
 
     static ForkedProcess start(Path directory, Path output, List<String> command) {

@@ -81,25 +81,9 @@ class OpenFilesTest {
     }
 
     private static ForkedProcess gateway(Path directory, Path conf) {
-        return ForkedProcess.start(
-                directory,
-                directory.resolve("output.txt"),
-                List.of(
-                        "sh",
-                        "-c",
-                        "ulimit -n " + OPEN_FILES + " && exec \"$@\"",
-                        "sh",
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-Xmx512m",
-                        "-XX:+UseSerialGC",
-                        "-XX:TieredStopAtLevel=1",
-                        "-Djava.awt.headless=true",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        "dev.mailflow.gateway.GatewayMain",
-                        "--conf",
-                        conf.toString(),
-                        "--data",
-                        directory.resolve("data").toString()));
+        List<String> command =
+                new ArrayList<>(List.of("sh", "-c", "ulimit -n " + OPEN_FILES + " && exec \"$@\"", "sh"));
+        command.addAll(CrashTest.gatewayCommand(directory, conf));
+        return ForkedProcess.start(directory, directory.resolve("output.txt"), command);
     }
 }

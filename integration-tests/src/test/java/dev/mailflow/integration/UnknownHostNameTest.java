@@ -66,22 +66,7 @@ class UnknownHostNameTest {
     }
 
     private static ForkedProcess gateway(Path conf) {
-        return alone(
-                "output.txt",
-                PREPARE + " && exec \"$@\"",
-                List.of(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-Xmx512m",
-                        "-XX:+UseSerialGC",
-                        "-XX:TieredStopAtLevel=1",
-                        "-Djava.awt.headless=true",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        "dev.mailflow.gateway.GatewayMain",
-                        "--conf",
-                        conf.toString(),
-                        "--data",
-                        directory.resolve("data").toString()));
+        return alone("output.txt", PREPARE + " && exec \"$@\"", CrashTest.gatewayCommand(directory, conf));
     }
 
     private static String connector(String name, ScriptedSmtpPeer peer) {

@@ -227,12 +227,16 @@ class ReportsTest {
         assertThat(told).hasAtLeastOneElementOfType(MailFlowEvent.Failed.class);
     }
 
+    private static void arrived(MailImpl mail, Instant when) {
+        mail.setAttribute(new Attribute(
+                AttributeName.of("dsn-arrival-date"),
+                AttributeValue.of(ZonedDateTime.ofInstant(when, ZoneOffset.UTC))));
+    }
+
     @Test
     void ageShouldCountFromWhenTheMailCameIn() throws Exception {
         MailImpl mail = mail("ann@away.test");
-        mail.setAttribute(new Attribute(
-                AttributeName.of("dsn-arrival-date"),
-                AttributeValue.of(ZonedDateTime.ofInstant(clock.instant(), ZoneOffset.UTC))));
+        arrived(mail, clock.instant());
         // it waits for a directory, say
         clock.forward(Duration.ofHours(47));
         service.enqueue(mail, "away");
@@ -245,9 +249,7 @@ class ReportsTest {
     @Test
     void mailThatWasHeldUntilItWouldExpireShouldHaveItsWholeTimeOnceItIsReleased() throws Exception {
         MailImpl mail = mail("ann@away.test");
-        mail.setAttribute(new Attribute(
-                AttributeName.of("dsn-arrival-date"),
-                AttributeValue.of(ZonedDateTime.ofInstant(clock.instant(), ZoneOffset.UTC))));
+        arrived(mail, clock.instant());
         // it lies in quarantine
         clock.forward(Duration.ofDays(3));
         service.enqueue(mail, "away");
@@ -261,9 +263,7 @@ class ReportsTest {
     @Test
     void mailThatWasMadeHereShouldCountFromWhenItWasQueuedAndNoneFromTheFuture() throws Exception {
         MailImpl future = mail("nobody@away.test");
-        future.setAttribute(new Attribute(
-                AttributeName.of("dsn-arrival-date"),
-                AttributeValue.of(ZonedDateTime.ofInstant(clock.instant().plus(Duration.ofDays(99)), ZoneOffset.UTC))));
+        arrived(future, clock.instant().plus(Duration.ofDays(99)));
         service.enqueue(future, "away");
         service.enqueue(mail("nobody@away.test"), "away");
         start();
